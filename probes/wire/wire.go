@@ -1,0 +1,170 @@
+// Package wire is what the harness and the agents in the pods say to each
+// other: JSON lines over the standard streams of an exec'ed relay. Every
+// request has an id, every answer repeats it; a batch is answered by one
+// Result per target and closed by one Done that carries their count, so that
+// a truncated stream is noticed.
+package wire
+
+import (
+	"time"
+
+	"github.com/segtest/segtest/probes/matrix"
+)
+
+// Version of this protocol. Harness and agent must agree, because the agent is
+// built from the harness's own source.
+const Version = 1
+
+// SocketName is the agent's abstract unix socket inside the pod.
+const SocketName = "@segtest-agent"
+
+// The environment from which an agent learns who it is and what to do.
+const (
+	EnvWorkload = "SEGTEST_ENDPOINT" // "shop/db-0"
+	EnvPodUID   = "SEGTEST_POD_UID"
+	EnvNode     = "SEGTEST_NODE"
+	EnvListen   = "SEGTEST_LISTEN" // "TCP/8080,UDP/53"
+	EnvCanary   = "SEGTEST_CANARY" // port number, TCP and UDP
+)
+
+// Identity is who answers: the pod that holds the endpoint, and which boot of it.
+type Identity struct {
+	Endpoint matrix.Endpoint `json:"endpoint"`
+	PodUID   string          `json:"podUID"`
+	Node     string          `json:"node"`
+	Boot     string          `json:"boot"` // random, new for each start of the agent
+}
+
+// Request is one line from the harness. Exactly one of the pointers is set.
+type Request struct {
+	ID       uint64    `json:"id"`
+	Hello    *Hello    `json:"hello,omitempty"`
+	Batch    *Batch    `json:"batch,omitempty"`
+	Receipts *Receipts `json:"receipts,omitempty"`
+	Sample   *Sampling `json:"sample,omitempty"` // starts a sampler, which runs until Stop or Until
+	Stop     *Stop     `json:"stop,omitempty"`   // stops a sampler and flushes it
+	Stats    *Stats    `json:"stats,omitempty"`
+}
+
+// Response is one line from the agent.
+type Response struct {
+	ID      uint64     `json:"id"`
+	Hello   *HelloInfo `json:"hello,omitempty"`
+	Result  *Result    `json:"result,omitempty"`
+	Receipt *Receipt   `json:"receipt,omitempty"`
+	Series  *Series    `json:"series,omitempty"`
+	Stats   *StatsInfo `json:"stats,omitempty"`
+	Done    *Done      `json:"done,omitempty"`  // last line of every answer
+	Error   string     `json:"error,omitempty"` // the request failed as a whole; last line too
+}
+
+// Done closes an answer. Count is the number of lines before it with this id.
+type Done struct {
+	Count int `json:"count"`
+}
+
+// Hello asks who the agent is and what it listens on.
+type Hello struct{}
+
+// HelloInfo answers Hello.
+type HelloInfo struct {
+	Version   int           `json:"version"`
+	Identity  Identity      `json:"identity"`
+	Listening []string      `json:"listening"` // "TCP/8080"
+	Now       time.Duration `json:"now"`       // CLOCK_MONOTONIC
+}
+
+// Target is one flow to try, numbered by its position in the run's index.
+type Target struct {
+	Flow     int             `json:"flow"`
+	Protocol matrix.Protocol `json:"protocol"`
+	Address  string          `json:"address"` // "10.244.1.5:5432"
+	PeerUID  string          `json:"peerUID"` // pod UID that must answer; a comma separates several (a Service)
+}
+
+// Batch asks for one Sample per target. All targets are in flight at once, up
+// to InFlight, in random order from Seed, from fresh source ports.
+type Batch struct {
+	Targets  []Target      `json:"targets"`
+	Wait     time.Duration `json:"wait"`     // deny wait: silence this long reads TimedOut
+	Attempts int           `json:"attempts"` // within Wait, at least 50 ms apart; 2 for a deny to count
+	InFlight int           `json:"inFlight"` // 0 is no limit
+	Seed     uint64        `json:"seed"`
+}
+
+// Result answers one Target of a Batch.
+type Result struct {
+	Flow   int           `json:"flow"`
+	Sample matrix.Sample `json:"sample"`
+	// Sources are the local addresses ("10.244.2.7:40112") of the attempts, by
+	// which the receiver's receipts are found.
+	Sources []string `json:"sources,omitempty"`
+	Peer    Identity `json:"peer,omitzero"` // who answered, if anybody did
+}
+
+// Receipts asks a receiver what arrived there, half-open connections included.
+type Receipts struct {
+	Since time.Duration `json:"since"` // CLOCK_MONOTONIC; 0 is everything kept
+}
+
+// Receipt is one arrival at a receiver.
+type Receipt struct {
+	At       time.Duration   `json:"at"`
+	Protocol matrix.Protocol `json:"protocol"`
+	Source   string          `json:"source"` // "10.244.2.7:40112"
+	Port     uint16          `json:"port"`   // local port
+	// HalfOpen is an arrival that the kernel knows and nobody accepted: a
+	// SYN_RECV row of /proc/net/tcp.
+	HalfOpen bool `json:"halfOpen,omitempty"`
+}
+
+// Sampling starts a sampler: every target is tried once each Period on an
+// open-loop schedule, whatever became of the try before.
+type Sampling struct {
+	Name     string        `json:"name"`
+	Targets  []Target      `json:"targets"`
+	Period   time.Duration `json:"period"`   // 50 ms for hot flows
+	Deadline time.Duration `json:"deadline"` // of one sample; under 1 s, so that it is one SYN
+	Until    time.Duration `json:"until"`    // at the latest it ends by itself, this long after its start
+	Seed     uint64        `json:"seed"`
+}
+
+// Stop ends a sampler and asks for what it saw.
+type Stop struct {
+	Name string `json:"name"`
+}
+
+// Series is what a sampler saw on one flow, run-length encoded in the order of
+// the schedule.
+type Series struct {
+	Flow int   `json:"flow"`
+	Runs []Run `json:"runs"`
+	// Scheduled and Taken count ticks; Late counts those taken more than half a
+	// period after their time, which are in Runs as Unknown.
+	Scheduled int `json:"scheduled"`
+	Taken     int `json:"taken"`
+	Late      int `json:"late"`
+}
+
+// Run is a stretch of consecutive samples with one outcome. The times are
+// CLOCK_MONOTONIC: of the first and last SYN (or datagram) of the run, and of
+// the last answer or deadline.
+type Run struct {
+	Outcome matrix.Outcome `json:"outcome"`
+	Detail  string         `json:"detail,omitempty"`
+	Count   int            `json:"count"`
+	First   time.Duration  `json:"first"`
+	Last    time.Duration  `json:"last"`
+	End     time.Duration  `json:"end"`
+}
+
+// Stats asks for the agent's own health.
+type Stats struct{}
+
+// StatsInfo answers Stats.
+type StatsInfo struct {
+	Identity   Identity      `json:"identity"`
+	RSSBytes   int64         `json:"rssBytes"`
+	MaxLate    time.Duration `json:"maxLate"` // of a 10 ms ticker since the last Stats
+	SocketsNow int           `json:"socketsNow"`
+}

@@ -1,0 +1,226 @@
+// Package record is the append-only history of a run: what was asked, what
+// was done and what was seen, without any judgement. It is written line by
+// line while the run goes on, so that a run that dies leaves what it saw, and
+// judged afterwards by suites/judge, on any machine.
+//
+// All times named At, Start or End of type time.Duration are CLOCK_MONOTONIC
+// of the machine that ran the cluster.
+package record
+
+import (
+	"time"
+
+	"github.com/segtest/segtest/probes/matrix"
+	"github.com/segtest/segtest/probes/oracle"
+	"github.com/segtest/segtest/probes/wire"
+)
+
+// Schema is the version of the file format, apart from segtest's own.
+const Schema = "segtest.dev/record/v1alpha1"
+
+// Event is one line of record.jsonl. Exactly one field is set.
+type Event struct {
+	Header      *Header      `json:"header,omitempty"`
+	Flow        *Flow        `json:"flow,omitempty"`
+	Phase       *Phase       `json:"phase,omitempty"`
+	Pass        *Pass        `json:"pass,omitempty"`
+	Enforcement *Enforcement `json:"enforcement,omitempty"`
+	Convergence *Convergence `json:"convergence,omitempty"`
+	Fault       *Fault       `json:"fault,omitempty"`
+	Note        *Note        `json:"note,omitempty"`
+	End         *End         `json:"end,omitempty"`
+}
+
+// Record is a whole history in memory, in the order of the file.
+type Record struct {
+	Header      Header
+	Flows       []Flow
+	Phases      []Phase
+	Passes      []Pass
+	Enforcement *Enforcement
+	Convergence []Convergence
+	Faults      []Fault
+	Notes       []Note
+	End         *End // nil: the run died
+}
+
+// Header opens a record.
+type Header struct {
+	Schema   string            `json:"schema"`
+	RunID    string            `json:"runID"`
+	Scenario string            `json:"scenario"` // metadata.name
+	File     string            `json:"file"`     // as the user named it
+	Started  time.Time         `json:"started"`  // wall clock, for people
+	Seed     uint64            `json:"seed"`
+	Facts    map[string]string `json:"facts"` // versions, image, CNI, profile, commit, pipeline
+	Labels   map[string]string `json:"labels,omitempty"`
+}
+
+// Flow is one cell of the matrix with what was declared and computed before
+// the cluster existed. Its position in Record.Flows is its number.
+type Flow struct {
+	matrix.Flow
+	Declared Declared        `json:"declared"`
+	Computed oracle.Decision `json:"computed"`
+}
+
+// Declared is the scenario's expectation.
+type Declared struct {
+	Intent matrix.Intent `json:"intent"`
+	Origin oracle.Origin `json:"origin"` // of the rule, or of expect.default
+	Reason string        `json:"reason,omitempty"`
+}
+
+// The phases of a run, in order. A fault adds "fault ID before", "fault ID"
+// and "fault ID after".
+const (
+	PhaseBaseline = "baseline" // no policies: everything must connect
+	PhaseMatrix   = "matrix"   // policies enforced
+	PhaseOpen     = "open"     // policies removed: everything must connect again
+)
+
+// Phase is a stretch of the run.
+type Phase struct {
+	Name  string        `json:"name"`
+	Start time.Duration `json:"start"`
+	End   time.Duration `json:"end"`
+	Error string        `json:"error,omitempty"` // why the phase ended early
+}
+
+// Pass is one round over (some of) the matrix. Several passes of one phase are
+// all kept: the last says what the flow settled on, an earlier one in which a
+// denied flow got through after the fence is still a leak.
+type Pass struct {
+	Phase string        `json:"phase"`
+	Start time.Duration `json:"start"`
+	End   time.Duration `json:"end"`
+	Wait  time.Duration `json:"wait"` // deny wait
+	// Settling passes ran before the policies were known to be enforced; they
+	// measure convergence and prove neither a leak nor a deny.
+	Settling bool `json:"settling,omitempty"`
+	// Void says why nothing of this pass may be believed ("" for a good one).
+	Void  string `json:"void,omitempty"`
+	Cells []Cell `json:"cells"`
+}
+
+// Cell is what a pass saw on one flow.
+type Cell struct {
+	Flow     int           `json:"flow"` // position in Record.Flows
+	Sample   matrix.Sample `json:"sample"`
+	Evidence Evidence      `json:"evidence,omitzero"`
+}
+
+// Evidence is what makes the absence of an answer a deny. The zero value is
+// no evidence.
+type Evidence struct {
+	// Control: an allowed flow of the same sender to the same receiver connected
+	// in this pass. Grade (a).
+	Control bool `json:"control,omitempty"`
+	// Baseline: this flow connected before the policies were applied. Grade (b).
+	Baseline bool `json:"baseline,omitempty"`
+	// Receiver: the receiver answered itself in this pass, and the sender could
+	// send. Grade (c).
+	Receiver bool `json:"receiver,omitempty"`
+	// Arrived: the receiver logged this flow's packets (the flow is one-way).
+	Arrived bool `json:"arrived,omitempty"`
+	// Cause says why an Unknown or LocalError sample is not known.
+	Cause string `json:"cause,omitempty"`
+}
+
+// Grade is "a", "b" or "c", the best evidence held, or "" for none.
+func (e Evidence) Grade() string {
+	switch {
+	case e.Control:
+		return "a"
+	case e.Baseline:
+		return "b"
+	case e.Receiver:
+		return "c"
+	}
+	return ""
+}
+
+// Enforcement says whether the cluster enforces anything at all.
+type Enforcement struct {
+	Enforced bool   `json:"enforced"`
+	Detail   string `json:"detail"` // one line for people
+}
+
+// Convergence is the time from a change to its effect at one sentinel.
+type Convergence struct {
+	What  string        `json:"what"` // "policies applied"
+	Node  string        `json:"node"`
+	Lower time.Duration `json:"lower"` // at least
+	Upper time.Duration `json:"upper"` // at most
+	Error string        `json:"error,omitempty"`
+}
+
+// Fault is one injected failure and what the samplers saw around it.
+type Fault struct {
+	ID       string        `json:"id"` // "1-pod-kill"
+	Kind     string        `json:"kind"`
+	Target   string        `json:"target"` // in words: "node segtest-…-worker (of shop/db-0)"
+	Optional bool          `json:"optional,omitempty"`
+	Origin   oracle.Origin `json:"origin"`
+	// Injected brackets the injection: before the first and after the last call.
+	Injected [2]time.Duration `json:"injected"`
+	Effect   Proof            `json:"effect"`
+	// HealStart is when the undo began; Healed when its proof was seen.
+	HealStart time.Duration `json:"healStart"`
+	Healed    Proof         `json:"healed"`
+	// RecoverWithin bounds outages after HealStart.
+	RecoverWithin time.Duration `json:"recoverWithin"`
+	// SampleFrom and SampleTo bound what the samplers watched.
+	SampleFrom time.Duration `json:"sampleFrom"`
+	SampleTo   time.Duration `json:"sampleTo"`
+	Period     time.Duration `json:"period"` // of hot flows
+	Watched    []Watched     `json:"watched"`
+	Error      string        `json:"error,omitempty"`   // why it did not run to its end
+	Skipped    string        `json:"skipped,omitempty"` // why it did not run at all
+}
+
+// Proof is an observation independent of the probes. The zero value proves nothing.
+type Proof struct {
+	Seen   bool          `json:"seen"`
+	At     time.Duration `json:"at"`
+	Detail string        `json:"detail"` // "pid 4211 gone, 4533 in its place"
+}
+
+// Watched is one flow through one fault.
+type Watched struct {
+	Flow   int         `json:"flow"`
+	Expect Expect      `json:"expect"`
+	Series wire.Series `json:"series"`
+	Error  string      `json:"error,omitempty"` // why nothing was sampled
+}
+
+// Expect is what the fault explains on one flow.
+type Expect struct {
+	// Outage: an allowed flow may close from the injection until RecoverWithin.
+	Outage bool `json:"outage,omitempty"`
+	// Unobservable: the fault freezes or removes sender or receiver, so samples
+	// between effect and healed prove nothing.
+	Unobservable bool `json:"unobservable,omitempty"`
+	// Gap: the profile knows that a denied flow opens, for at most Bound.
+	Gap   string        `json:"gap,omitempty"` // id of the gap
+	Bound time.Duration `json:"bound,omitempty"`
+	Link  string        `json:"link,omitempty"`
+}
+
+// Note is something that people should know and that changes no verdict.
+type Note struct {
+	At   time.Duration `json:"at"`
+	Text string        `json:"text"`
+}
+
+// End closes a record.
+type End struct {
+	At time.Duration `json:"at"`
+	// Error is why the run stopped early, "" for a complete run.
+	Error string `json:"error,omitempty"`
+	// Environment says that Error is the machine's or the cluster's, not a
+	// finding about the network.
+	Environment bool   `json:"environment,omitempty"`
+	Interrupted bool   `json:"interrupted,omitempty"`
+	LeftBehind  string `json:"leftBehind,omitempty"` // what could not be removed
+}
