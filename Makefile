@@ -1,0 +1,78 @@
+# segtest's front door. `make help` lists the targets; CI calls only these names.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+GO ?= go
+BIN := bin/segtest
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## the main job from nothing: plan, cluster, policies, probes, three faults, JUnit
+	@hack/demo.sh
+
+.PHONY: test
+test: ## every test, from nothing: unit, real kernel, kind; sets up what it needs
+	@hack/test.sh unit kernel e2e
+
+.PHONY: test-unit
+test-unit: ## unit tests with the race detector; no Docker, no root, under a minute
+	@hack/test.sh unit
+
+.PHONY: test-kernel
+test-kernel: ## probes on the real kernel in network namespaces; root
+	@hack/test.sh kernel
+
+.PHONY: test-e2e
+test-e2e: ## tests on real kind clusters; Docker
+	@hack/test.sh e2e
+
+.PHONY: bench
+bench: ## segtest's matrix against cyclonus's on one cluster, agent and harness sizes
+	@hack/bench/run.sh
+
+.PHONY: build
+build: ## bin/segtest
+	@$(GO) build -trimpath -o $(BIN) ./cmd/segtest
+
+.PHONY: install
+install: ## segtest into GOBIN
+	$(GO) install -trimpath ./cmd/segtest
+
+.PHONY: node-image
+node-image: docker-up ## the kind node image from source, for hosts that can pull none
+	@hack/node-image/build.sh
+
+.PHONY: docker-up
+docker-up: ## a Docker daemon, where none answers
+	@hack/docker/up.sh
+
+.PHONY: docker-down
+docker-down: ## stop the Docker daemon that docker-up started, and no other
+	@hack/docker/down.sh
+
+.PHONY: lint
+lint: ## golangci-lint, pinned in its own module
+	@$(GO) tool -modfile=hack/lint/go.mod golangci-lint run ./...
+
+.PHONY: fmt
+fmt: ## format the code
+	@$(GO) tool -modfile=hack/lint/go.mod golangci-lint fmt ./...
+
+.PHONY: verify
+verify: ## tidy, format and vet; the tree must stay clean
+	$(GO) mod tidy && gofmt -l . | tee /dev/stderr | (! grep -q .) && $(GO) vet ./... && git diff --exit-code
+
+.PHONY: golden
+golden: ## rewrite the golden files
+	$(GO) test ./fixtures/... ./suites/report/... -update
+
+.PHONY: fuzz
+fuzz: ## a minute of fuzzing for each target
+	@hack/fuzz.sh
+
+.PHONY: clean-clusters
+clean-clusters: build ## remove what killed runs left
+	@$(BIN) clean

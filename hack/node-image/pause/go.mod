@@ -1,0 +1,3 @@
+module github.com/segtest/segtest/hack/node-image/pause
+
+go 1.26.0

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Runs the named parts of the tests (unit, kernel, e2e), sets up what each
+# needs, and ends with the time of each part and go test's own summary lines.
+# Exits 1 when a test fails, 3 where the host lacks what a part needs.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=hack/lib.sh
+source hack/lib.sh
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+times=()
+status=0
+
+# part NAME COMMAND…: runs the command, keeps its time and its summary lines.
+part() {
+  local name=$1 start=$SECONDS
+  shift
+  say "$name: $*"
+  "$@" 2>&1 | tee -a "$log"
+  local rc=${PIPESTATUS[0]}
+  times+=("$(printf '%-12s %4d s  exit %d' "$name" $((SECONDS - start)) "$rc")")
+  if ((rc != 0)); then status=$rc; fi
+  return "$rc"
+}
+
+unit() { part unit go test -race ./...; }
+
+kernel() {
+  part kernel-host hack/kernel-host.sh &&
+    part kernel env SEGTEST_NETNS=1 go test -count=1 -timeout 10m ./probes/agent/...
+}
+
+e2e() {
+  part docker hack/docker/up.sh &&
+    part build go build -trimpath -o bin/segtest ./cmd/segtest &&
+    part image ensure_cluster_host &&
+    part e2e env SEGTEST_E2E=1 go test -count=1 -v -timeout 24m -p 1 ./suites/e2e/...
+}
+
+need_go
+for name in "$@"; do
+  case $name in
+    unit | kernel | e2e) "$name" || break ;;
+    *) echo "hack/test.sh: no part $name (unit, kernel, e2e)" >&2; exit 2 ;;
+  esac
+done
+
+say "time per part"
+printf '%s\n' "${times[@]}"
+say "summary"
+grep -E '^(ok|FAIL|---? FAIL|\?|panic:)[[:space:]]' "$log" | grep -v 'no test files' || true
+exit "$status"
