@@ -1,0 +1,132 @@
+// Package cli is the command line: one file per verb. Flags live here and
+// nowhere else. Results go to standard output, progress to standard error.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes, the same for every verb.
+const (
+	exitOK           = 0   // as expected
+	exitViolated     = 1   // an expectation is violated
+	exitUsage        = 2   // usage or file error
+	exitEnvironment  = 3   // cluster, Docker, image
+	exitInconclusive = 4   // nothing is proven
+	exitInterrupted  = 130 // Ctrl-C
+)
+
+// exitError carries an exit code. A nil err prints nothing: what there was to
+// say has been said.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usageError is a mistake in the command line or in a file.
+func usageError(err error) error { return &exitError{code: exitUsage, err: err} }
+
+// environmentError is the machine's or the cluster's fault.
+func environmentError(err error) error { return &exitError{code: exitEnvironment, err: err} }
+
+// stdio are the streams of one invocation.
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// Main runs segtest with the given arguments and returns its exit code. An
+// interrupt cancels what runs, which then cleans up; a second one does not
+// wait for that.
+func Main(args []string, in io.Reader, out, errOut io.Writer) int {
+	ctx, stop := interruptible(context.Background(), errOut)
+	defer stop()
+	root := newRoot(stdio{in, out, errOut})
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	exit := &exitError{code: exitUsage, err: err} // what cobra itself refuses is usage
+	errors.As(err, &exit)
+	if exit.err != nil {
+		fmt.Fprintln(errOut, "segtest:", exit.err)
+	}
+	return exit.code
+}
+
+// interruptible cancels the context on the first SIGINT or SIGTERM and ends
+// the process on the second.
+func interruptible(parent context.Context, errOut io.Writer) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-signals:
+			fmt.Fprintf(errOut, "segtest: %v: cleaning up; once more to leave at once (then `segtest clean` removes the rest)\n", s)
+			cancel(errInterrupted)
+		}
+		select {
+		case <-parent.Done():
+		case <-signals:
+			os.Exit(exitInterrupted) //nolint:forbidigo // the second interrupt means now
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); cancel(context.Canceled) }
+}
+
+// errInterrupted is the cause of a context that Ctrl-C cancelled.
+var errInterrupted = errors.New("interrupted")
+
+func newRoot(io stdio) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "segtest",
+		Short: "prove network segmentation on ephemeral Kubernetes clusters",
+		Long: `segtest answers one question with evidence: does the network segmentation that
+a team wrote down hold on a real cluster, also while things break?
+
+Exit codes: 0 as expected, 1 expectation violated, 2 usage or file error,
+3 environment (cluster, Docker, image), 4 inconclusive, 130 interrupted.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+	}
+	root.SetIn(io.in)
+	root.SetOut(io.out)
+	root.SetErr(io.err)
+	root.AddCommand(verbs(io)...)
+	return root
+}
+
+// verbs is the list of all verbs, in order of name.
+func verbs(io stdio) []*cobra.Command {
+	return []*cobra.Command{
+		newClean(io),
+		newDoctor(io),
+		newPlan(io),
+		newReaper(io),
+		newReport(io),
+		newRun(io),
+		newVersion(io),
+	}
+}
