@@ -116,9 +116,9 @@ build_images() {
   program_image "$1" "$tag" "${PART_DIR[tools]}/coredns" /usr/local/bin/coredns
 
   local root=$1/root
-  netfilter_image "$1" "$(tag_of "$1" kube-proxy)" "$k8s/kube-proxy"
-  netfilter_image "$1" segtest.local/routed:local "${PART_DIR[routed]}/routed"
-  netfilter_image "$1" segtest.local/kube-network-policies:local \
+  netfilter_image "$1" "$(tag_of "$1" kube-proxy)" usr/local/bin "$k8s/kube-proxy"
+  netfilter_image "$1" segtest.local/routed:local usr/bin "${PART_DIR[routed]}/routed"
+  netfilter_image "$1" segtest.local/kube-network-policies:local usr/bin \
     "${PART_DIR[policy_engine]}"/netpol{,-npa-v1alpha2} policy-engine/queue.sh
   tag=$(sed -n 's/^ *sandbox_image = "\(.*\)"/\1/p' "$(module_dir tools sigs.k8s.io/kind)/images/base/files/etc/containerd/config.toml")
   program_image "$1" "$tag" "${PART_DIR[pause]}/pause" /usr/local/bin/pause
@@ -136,14 +136,14 @@ program_image() {
   image_archive "$1/$(basename "$3").tar" "$2" "$root" "${4:-}"
 }
 
-# netfilter_image FOLDER TAG PROGRAM…: an image with nft and iptables beside them.
+# netfilter_image FOLDER TAG BIN PROGRAM…: an image with nft and iptables beside them.
 netfilter_image() {
   local root=$1/root
   rm -rf "$root"
   mkdir "$root"
   tar --extract --file="${PART_DIR[rootfs]}/netfilter.tar" --directory="$root"
-  install -D -t "$root/usr/local/bin" "${@:3}"
-  image_archive "$1/$(basename "$3").tar" "$2" "$root"
+  install -D -t "$root/$3" "${@:4}"
+  image_archive "$1/$(basename "$4").tar" "$2" "$root"
 }
 
 # render_flavours FOLDER writes cni-FLAVOUR.yaml for every line of flavours/table.
@@ -183,6 +183,7 @@ stage_node() {
   install -t "$1/usr/local/bin" "${PART_DIR[tools]}"/bin/*
   install -t "$1/opt/cni/bin" "${PART_DIR[tools]}"/cni/*
   install -m 0644 -t "$1/etc/containerd" node/cni.tmpl
+  install -m 0644 node/sysctl.conf "$1/etc/sysctl.d/20-segtest.conf"
   install -t "$1" node/assemble.sh
   install -m 0644 -t "$1/kind/manifests" node/default-storage.yaml
   render_flavours "$1/kind/manifests"
@@ -197,14 +198,16 @@ build_node() {
   stage_node "$1/stage"
   docker import "${PART_DIR[rootfs]}/root.tar" "$BASE_TAG"
   container=$(docker run --detach --label "$BUILD_LABEL" --privileged --security-opt seccomp=unconfined \
-    --network none --entrypoint sleep "$BASE_TAG" infinity)
+    --network none --stop-signal SIGRTMIN+3 --entrypoint sleep "$BASE_TAG" infinity)
   tar --create --numeric-owner --owner=0 --group=0 --directory="$1/stage" . | docker cp - "$container:/"
   rm -rf "$1/stage"
   docker exec "$container" /assemble.sh
+  # The build label must not pass on to the image: remove_leftovers would then take
+  # every node that runs it for a leftover.
   docker commit \
-    --change 'ENV container=docker' --change 'STOPSIGNAL SIGRTMIN+3' \
+    --change 'ENV container=docker' \
     --change 'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]' --change 'CMD []' \
-    --change "LABEL segtest.dev/inputs=$INPUTS segtest.dev/flavours=$(flavours)" \
+    --change "LABEL segtest.dev/build= segtest.dev/inputs=$INPUTS segtest.dev/flavours=$(flavours)" \
     "$container" "$IMAGE"
   remove_leftovers
 }
@@ -245,14 +248,17 @@ need() {
   ((EUID == 0)) || die 3 "missing: ${missing[*]}. As root: apt-get install --no-install-recommends ${missing[*]}"
   say "installing ${missing[*]}"
   { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}"; } \
-    >"$CACHE/apt.log" 2>&1 </dev/null || {
+    >"$CACHE/apt.log" 2>&1 </dev/null 9>&- &
+  wait_loudly $! "installing ${missing[*]}" "$SECONDS" || {
     tail -n 20 "$CACHE/apt.log" >&2
     die 3 "apt-get failed; the end of $CACHE/apt.log is above"
   }
 }
 
+# is_built says so if the image is there and made from the present inputs, else fails.
 is_built() {
-  [[ $(docker image inspect --format '{{index .Config.Labels "segtest.dev/inputs"}}' "$IMAGE" 2>/dev/null) == "$INPUTS" ]]
+  [[ $(docker image inspect --format '{{index .Config.Labels "segtest.dev/inputs"}}' "$IMAGE" 2>/dev/null) == "$INPUTS" ]] &&
+    say "$IMAGE is up to date ($INPUTS)"
 }
 
 build_all() {
@@ -268,6 +274,8 @@ build_all() {
   part images "image archives" "about 10 s"
   rm -rf "${PART_DIR[node]}" # not a cache: the result is in Docker
   part node "node image" "about 30 s"
+  # The image that had the tag before, unless a cluster still runs it.
+  docker image prune --force --filter label=segtest.dev/inputs >/dev/null
   say "time per part:"
   timings rootfs "${GO_PARTS[@]}" images node
 }
@@ -284,17 +292,15 @@ main() {
   GO_VERSION=$(go env GOVERSION GOARCH | paste -sd' ')
   IMAGE=segtest.local/node:$(version_of kubernetes k8s.io/kubernetes)
   define_parts
-  if [[ -z $force ]] && is_built; then
-    say "$IMAGE is up to date ($INPUTS)"
-    return
-  fi
+  [[ -n $force ]] || ! is_built || return 0
   mkdir -p "$CACHE"
   exec 9>"$CACHE/lock"
-  flock --nonblock 9 || { say "another build is running: waiting for it" && flock 9; }
-  [[ -z $force ]] || rm -rf "${PART_DIR[@]}"
+  until flock --timeout "$HEARTBEAT" 9; do say "another build is running: waiting for it"; done
+  if [[ -n $force ]]; then rm -rf "${PART_DIR[@]}"; elif is_built; then return; fi
   need mmdebstrap mmdebstrap jq jq
   trap 'stop_parts; remove_leftovers' EXIT
   trap 'exit 130' INT TERM HUP
+  rm -rf "$CACHE"/tmp.* # of a build that was killed
   remove_leftovers
   build_all
   say "$IMAGE is ready: $(docker image inspect --format '{{.Size}}' "$IMAGE" | awk '{printf "%d MB", $1 / 1e6}') in $SECONDS s"

@@ -61,6 +61,8 @@ type Response struct {
 // Done closes an answer. Count is the number of lines before it with this id.
 type Done struct {
 	Count int `json:"count"`
+	// Truncated says that the agent no longer keeps all receipts asked for.
+	Truncated bool `json:"truncated,omitempty"`
 }
 
 // Hello asks who the agent is and what it listens on.
@@ -88,7 +90,7 @@ type Batch struct {
 	Targets  []Target      `json:"targets"`
 	Wait     time.Duration `json:"wait"`     // deny wait: silence this long reads TimedOut
 	Attempts int           `json:"attempts"` // within Wait, at least 50 ms apart; 2 for a deny to count
-	InFlight int           `json:"inFlight"` // 0 is no limit
+	InFlight int           `json:"inFlight"` // targets at once; 0 is no limit
 	Seed     uint64        `json:"seed"`
 }
 
@@ -129,7 +131,8 @@ type Sampling struct {
 	Seed     uint64        `json:"seed"`
 }
 
-// Stop ends a sampler and asks for what it saw.
+// Stop ends a sampler and asks for what it saw. It may be repeated, over any
+// stream, until a sampler of the same name is started.
 type Stop struct {
 	Name string `json:"name"`
 }
@@ -139,8 +142,9 @@ type Stop struct {
 type Series struct {
 	Flow int   `json:"flow"`
 	Runs []Run `json:"runs"`
-	// Scheduled and Taken count ticks; Late counts those taken more than half a
-	// period after their time, which are in Runs as Unknown.
+	// Scheduled = Taken + Late counts ticks. A Late tick came up more than half a
+	// period after its time, because the agent was frozen or starved: it sent
+	// nothing and is in Runs as Unknown, at its scheduled time.
 	Scheduled int `json:"scheduled"`
 	Taken     int `json:"taken"`
 	Late      int `json:"late"`

@@ -8,6 +8,8 @@ image_archive() {
   work=$(mktemp -d -p "$(dirname "$file")")
   reproducible_tar "$work/layer.tar" "$root"
   layer=$(sha256sum "$work/layer.tar" | cut -d' ' -f1)
+  # Every node gets a copy of all layers and unpacks those it runs: small copies win.
+  gzip -1 -n "$work/layer.tar"
   jq -n --arg layer "sha256:$layer" --arg entrypoint "$entrypoint" --arg arch "$(go env GOARCH)" '{
     architecture: $arch, os: "linux", created: "1970-01-01T00:00:00Z",
     config: ({Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}
@@ -18,7 +20,7 @@ image_archive() {
   config=$(sha256sum "$work/config.json" | cut -d' ' -f1).json
   mv "$work/config.json" "$work/$config"
   jq -n --arg config "$config" --arg tag "$tag" \
-    '[{Config: $config, RepoTags: [$tag], Layers: ["layer.tar"]}]' >"$work/manifest.json"
+    '[{Config: $config, RepoTags: [$tag], Layers: ["layer.tar.gz"]}]' >"$work/manifest.json"
   reproducible_tar "$file" "$work"
   rm -rf "$work"
 }

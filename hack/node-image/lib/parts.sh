@@ -5,7 +5,8 @@
 # interrupt at any moment leaves nothing that could be taken for whole.
 # shellcheck shell=bash
 
-declare -A PART_KEY PART_DIR PART_PID PART_SINCE PART_TITLE
+# By part: key, folder, and, while it builds, process, start, title and working folder.
+declare -A PART_KEY PART_DIR PART_PID PART_SINCE PART_TITLE PART_WORK
 PART_NUMBER=0
 HEARTBEAT=15 # seconds
 
@@ -52,9 +53,9 @@ start_part() {
     return
   fi
   say "$label: building$hint"
-  local work=$CACHE/tmp.$name
-  rm -rf "$work"
-  mkdir -p "$work"
+  local work # a new name each time: what a killed build left running must not write here
+  work=$(mktemp -d "$CACHE/tmp.$name.XXXXXX")
+  PART_WORK[$name]=$work
   PART_SINCE[$name]=$SECONDS
   set -m # a process group of its own, so that an interrupt reaches all of it
   (
@@ -70,7 +71,7 @@ start_part() {
 
 # finish_part NAME waits for a started part and puts it in its place.
 finish_part() {
-  local name=$1 work=$CACHE/tmp.$1
+  local name=$1
   [[ -v PART_PID[$name] ]] || return 0
   wait_loudly "${PART_PID[$name]}" "${PART_TITLE[$name]}" "${PART_SINCE[$name]}" || {
     tail -n 25 "$CACHE/$name.log" >&2
@@ -78,7 +79,7 @@ finish_part() {
   }
   unset "PART_PID[$name]"
   rm -rf "$CACHE/$name"-*
-  mv -T "$work" "${PART_DIR[$name]}"
+  mv -T "${PART_WORK[$name]}" "${PART_DIR[$name]}"
   say "${PART_TITLE[$name]}: built in $(cat "${PART_DIR[$name]}/.seconds") s"
 }
 
@@ -107,7 +108,8 @@ stop_parts() {
   local name
   for name in "${!PART_PID[@]}"; do
     kill -TERM -- "-${PART_PID[$name]}" 2>/dev/null || true
-    rm -rf "$CACHE/tmp.$name"
+    wait "${PART_PID[$name]}" 2>/dev/null || true
+    rm -rf "${PART_WORK[$name]}"
   done
 }
 

@@ -44,7 +44,7 @@ for ((i = 0; ; i++)); do
 done
 for archive in /segtest-images/*.tar; do
   ctr --namespace=k8s.io images import --label=io.cri-containerd.pinned=pinned \
-    --all-platforms --no-unpack --digests "$archive"
+    --all-platforms --no-unpack "$archive"
 done
 ctr --namespace=k8s.io images list -q | sort >/kind/segtest-images
 kill "$daemon"

@@ -1,5 +1,6 @@
-// The policy engine of the node image, unmodified. A module of its own, because two
-// of its requirements are pseudo-versions that module proxies do not always have.
+// The policy engine of the node image, unmodified, with the dependencies it was released
+// with. A module of its own, so that these stay its own. Two of them are pseudo-versions
+// that not every checksum database knows: their go.sum lines are the engine's own.
 module github.com/segtest/segtest/hack/node-image/policy-engine
 
 go 1.26.0
@@ -87,9 +88,4 @@ require (
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.3.2 // indirect
 	sigs.k8s.io/yaml v1.6.0 // indirect
-)
-
-replace (
-	github.com/vishvananda/netlink => github.com/vishvananda/netlink v1.3.1
-	sigs.k8s.io/network-policy-api => sigs.k8s.io/network-policy-api v0.2.0
 )

@@ -28,7 +28,6 @@ labelled=
 for word in "$@"; do
   case "$word" in
   bypass) flags=--queue-bypass ;;
-  # The engine's accept label, bit 100 of its big-endian mask: byte 3, bit 4.
   label)
     labelled="-A SEGTEST-POLICY -m connlabel --label 28 -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN"
     state=
@@ -36,12 +35,26 @@ for word in "$@"; do
   esac
 done
 
+# The engine labels a connection with its verdict: bit 100 counted from the end of 16
+# bytes, which is bit 28 in the kernel's order. A kernel without
+# CONFIG_NETFILTER_NETLINK_GLUE_CT ignores that, so what got past the queue is labelled
+# here, one hook later. Taking a label back works on every kernel.
+if [ -n "$labelled" ]; then
+  nft -f - <<RULES
+add table inet segtest-label
+delete table inet segtest-label
+table inet segtest-label {
+  chain forwarded { type filter hook postrouting priority mangle + 10; ct label set 28; }
+  chain to-node { type filter hook input priority mangle + 10; ct label set 28; }
+}
+RULES
+fi
+
 # Packets that leave towards a pod, or pass through: after DNAT and before SNAT, as in
 # the engine. Not those of root on the node itself: kubelet's probes must not depend on
 # policies. Then new connections from this node's pods to the node itself.
 rules() {
-  cat <<RULES
-*mangle
+  echo "*mangle
 :SEGTEST-POLICY - [0:0]
 :SEGTEST-TO-NODE - [0:0]
 $1
@@ -49,8 +62,7 @@ $1
 $labelled
 -A SEGTEST-POLICY $state -j NFQUEUE --queue-num $queue $flags
 -A SEGTEST-TO-NODE -m conntrack --ctstate NEW -j NFQUEUE --queue-num $queue $flags
-COMMIT
-RULES
+COMMIT"
 }
 
 # ensure IPTABLES CHAIN MATCH… appends a rule if it is not there.

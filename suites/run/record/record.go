@@ -20,15 +20,17 @@ const Schema = "segtest.dev/record/v1alpha1"
 
 // Event is one line of record.jsonl. Exactly one field is set.
 type Event struct {
-	Header      *Header      `json:"header,omitempty"`
-	Flow        *Flow        `json:"flow,omitempty"`
-	Phase       *Phase       `json:"phase,omitempty"`
-	Pass        *Pass        `json:"pass,omitempty"`
-	Enforcement *Enforcement `json:"enforcement,omitempty"`
-	Convergence *Convergence `json:"convergence,omitempty"`
-	Fault       *Fault       `json:"fault,omitempty"`
-	Note        *Note        `json:"note,omitempty"`
-	End         *End         `json:"end,omitempty"`
+	Header *Header `json:"header,omitempty"`
+	Flow   *Flow   `json:"flow,omitempty"`
+	// Facts are added to the header's once the cluster stands.
+	Facts       map[string]string `json:"facts,omitempty"`
+	Phase       *Phase            `json:"phase,omitempty"`
+	Pass        *Pass             `json:"pass,omitempty"`
+	Enforcement *Enforcement      `json:"enforcement,omitempty"`
+	Convergence *Convergence      `json:"convergence,omitempty"`
+	Fault       *Fault            `json:"fault,omitempty"`
+	Note        *Note             `json:"note,omitempty"`
+	End         *End              `json:"end,omitempty"`
 }
 
 // Record is a whole history in memory, in the order of the file.
@@ -46,14 +48,20 @@ type Record struct {
 
 // Header opens a record.
 type Header struct {
-	Schema   string            `json:"schema"`
-	RunID    string            `json:"runID"`
-	Scenario string            `json:"scenario"` // metadata.name
-	File     string            `json:"file"`     // as the user named it
-	Started  time.Time         `json:"started"`  // wall clock, for people
-	Seed     uint64            `json:"seed"`
-	Facts    map[string]string `json:"facts"` // versions, image, CNI, profile, commit, pipeline
-	Labels   map[string]string `json:"labels,omitempty"`
+	Schema   string    `json:"schema"`
+	RunID    string    `json:"runID"`
+	Scenario string    `json:"scenario"` // metadata.name
+	File     string    `json:"file"`     // as the user named it
+	Started  time.Time `json:"started"`  // wall clock, for people
+	// Monotonic is CLOCK_MONOTONIC at Started, so that every other time of the
+	// record can be told as a wall clock; 0 is unknown.
+	Monotonic time.Duration     `json:"monotonic,omitempty"`
+	Seed      uint64            `json:"seed"`
+	Facts     map[string]string `json:"facts"` // versions, image, CNI, profile, commit, pipeline
+	Labels    map[string]string `json:"labels,omitempty"`
+	// Faults are the ids of the faults that the scenario asks for, in order. One
+	// that no Fault event follows did not run.
+	Faults []string `json:"faults,omitempty"`
 }
 
 // Flow is one cell of the matrix with what was declared and computed before
@@ -62,6 +70,9 @@ type Flow struct {
 	matrix.Flow
 	Declared Declared        `json:"declared"`
 	Computed oracle.Decision `json:"computed"`
+	// Canary marks a flow to the undeclared port, which reports fold away where
+	// it is as it should be.
+	Canary bool `json:"canary,omitempty"`
 }
 
 // Declared is the scenario's expectation.
@@ -191,7 +202,9 @@ type Watched struct {
 	Flow   int         `json:"flow"`
 	Expect Expect      `json:"expect"`
 	Series wire.Series `json:"series"`
-	Error  string      `json:"error,omitempty"` // why nothing was sampled
+	// Period of this flow's samples; 0 is the fault's.
+	Period time.Duration `json:"period,omitempty"`
+	Error  string        `json:"error,omitempty"` // why nothing was sampled
 }
 
 // Expect is what the fault explains on one flow.

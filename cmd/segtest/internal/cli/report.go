@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/segtest/segtest/suites/judge"
+	"github.com/segtest/segtest/suites/report"
+	"github.com/segtest/segtest/suites/run/record"
+)
+
+func newReport(io stdio) *cobra.Command {
+	var reports []string
+	cmd := &cobra.Command{
+		Use:   "report RECORD",
+		Short: "judge a record again and write reports from it",
+		Long: "Reads the record of a run (record.jsonl), judges it and writes reports. Exits as\n" +
+			"the run did. The formats are:\n\n" + formatList(),
+		Example: "  segtest report .segtest/runs/0a1b2c3d/record.jsonl --report junit=out/junit.xml",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			sinks, err := parseReports(reports)
+			if err != nil {
+				return err
+			}
+			f, err := os.Open(args[0])
+			if err != nil {
+				return usageError(fmt.Errorf("reading the record: %w", err))
+			}
+			defer f.Close() //nolint:errcheck // only read
+			rec, err := record.Read(f)
+			if err != nil {
+				return usageError(fmt.Errorf("reading %s: %w", args[0], err))
+			}
+			result := judge.Judge(rec)
+			if err := writeAll(io.out, sinks, result); err != nil {
+				return environmentError(err)
+			}
+			if code := result.ExitCode(); code != exitOK {
+				return &exitError{code: code}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringArrayVar(&reports, "report", nil, "FORMAT=FILE, may be repeated")
+	return cmd
+}
+
+func formatList() string {
+	var b strings.Builder
+	for _, f := range report.Formats() {
+		fmt.Fprintf(&b, "  %-8s %s\n", f.Name, f.Summary)
+	}
+	return b.String()
+}
+
+// sink is one --report.
+type sink struct {
+	format report.Format
+	path   string
+}
+
+func parseReports(texts []string) ([]sink, error) {
+	var sinks []sink
+	for _, text := range texts {
+		name, path, ok := strings.Cut(text, "=")
+		if !ok || path == "" {
+			return nil, usageError(fmt.Errorf("--report %q: want FORMAT=FILE, for example junit=out/junit.xml", text))
+		}
+		format, ok := report.Find(name)
+		if !ok {
+			return nil, usageError(fmt.Errorf("--report: %q is not a report format; there are:\n%s", name, strings.TrimRight(formatList(), "\n")))
+		}
+		sinks = append(sinks, sink{format, path})
+	}
+	return sinks, nil
+}
+
+// writeAll writes the result to the terminal and to every sink. One that
+// cannot be written does not keep the others from it.
+func writeAll(out io.Writer, sinks []sink, result judge.Result) error {
+	errs := []error{report.Text(out, result, terminal(out))}
+	for _, s := range sinks {
+		if err := s.write(result); err != nil {
+			errs = append(errs, fmt.Errorf("writing the %s report: %w", s.format.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s sink) write(result judge.Result) (err error) {
+	if err := os.MkdirAll(filepath.Dir(s.path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.Create(s.path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return s.format.Write(f, result)
+}
+
+// terminal says how to write text for whoever reads out.
+func terminal(out io.Writer) report.TextOptions {
+	o := report.TextOptions{Color: colour(out), Width: 100}
+	if f, ok := out.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			o.Width = width
+		}
+	}
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := os.Getenv(name); v != "" {
+			o.ASCII = !strings.Contains(strings.ToUpper(strings.ReplaceAll(v, "-", "")), "UTF8")
+			break
+		}
+	}
+	return o
+}

@@ -1,0 +1,182 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/segtest/segtest/fixtures/cluster"
+	"github.com/segtest/segtest/fixtures/cluster/existing"
+	"github.com/segtest/segtest/fixtures/cluster/kindcluster"
+	"github.com/segtest/segtest/fixtures/scenario"
+	"github.com/segtest/segtest/suites/judge"
+	"github.com/segtest/segtest/suites/run"
+	"github.com/segtest/segtest/suites/run/record"
+	"github.com/segtest/segtest/suites/specs"
+)
+
+type runFlags struct {
+	out     string
+	reports []string
+	selects []string
+	seed    uint64
+	keep    bool
+	context string
+	image   string
+	probe   string
+	verbose bool
+}
+
+func newRun(io stdio) *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run SCENARIO",
+		Short: "run a scenario on a cluster of its own and judge what was seen",
+		Long: `Starts a kind cluster, deploys the scenario, probes every flow without and with
+the policies, injects the faults while it keeps probing, and removes the
+cluster again. The record of what was seen is written while the run goes on;
+every report can be made again from it with 'segtest report'.
+
+Exit codes: 0 as expected, 1 expectation violated, 2 usage or file error,
+3 environment (cluster, Docker, image), 4 inconclusive, 130 interrupted.`,
+		Example: `  segtest run fixtures/catalog/online-shop --report junit=out/junit.xml
+  segtest run shop.yaml --select 'shop/web-0 -> shop/db-0 TCP/5432' --keep`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !cmd.Flags().Changed("seed") {
+				f.seed = uint64(rand.Uint32()) //nolint:gosec // any seed will do; it is printed
+			}
+			return runScenario(cmd.Context(), io, args[0], f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.out, "out", "", "folder for the record and the run's private files (default .segtest/runs/RUN)")
+	flags.StringArrayVar(&f.reports, "report", nil, "FORMAT=FILE, may be repeated; see 'segtest report --help'")
+	flags.StringArrayVar(&f.selects, "select", nil, "run only this flow ('FROM -> TO PROTOCOL/PORT'), may be repeated")
+	flags.Uint64Var(&f.seed, "seed", 0, "seed of every random choice (default: random, printed)")
+	flags.BoolVar(&f.keep, "keep", false, "keep the cluster, and say how to reach and remove it")
+	flags.StringVar(&f.context, "context", "", "use this context of your kubeconfig instead of a cluster of its own")
+	flags.StringVar(&f.image, "image", "", "node image (default: chosen, see 'segtest doctor')")
+	flags.StringVar(&f.probe, "probe-image", "", "probe image that every node has already (default: built and loaded)")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show Ginkgo's own output on standard error")
+	return cmd
+}
+
+func runScenario(ctx context.Context, io stdio, path string, f runFlags) error {
+	sinks, err := parseReports(f.reports)
+	if err != nil {
+		return err
+	}
+	keep, err := selection(f.selects)
+	if err != nil {
+		return err
+	}
+	sc, err := load(path, io.err)
+	if err != nil {
+		return err
+	}
+	if f.image != "" {
+		sc.Cluster.Image = f.image
+	}
+	id := run.NewID()
+	dir := f.out
+	if dir == "" {
+		dir = filepath.Join(".segtest", "runs", id)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return environmentError(fmt.Errorf("making the folder of the run: %w", err))
+	}
+	recordFile := filepath.Join(dir, "record.jsonl")
+	history, err := record.Create(recordFile)
+	if err != nil {
+		return environmentError(err)
+	}
+	progress := newProgress(io.err)
+	progress.Printf("run %s of %s, seed %d, record %s", id, sc.Name, f.seed, recordFile)
+	session, err := run.New(run.Options{
+		Scenario: sc, Provider: provider(f, dir), History: history, RunID: id, Seed: f.seed,
+		ProbeImage: f.probe, Facts: facts(), Select: keep, Progress: progress.Printf, Safety: safety(dir),
+	})
+	if err != nil {
+		progress.Close()
+		return usageError(errors.Join(err, history.Close()))
+	}
+	result, err := pass(ctx, io, sc, session, f)
+	progress.Close()
+	err = errors.Join(err, writeAll(io.out, sinks, result))
+	if f.keep {
+		fmt.Fprintf(io.err, "the cluster is kept: KUBECONFIG=%s kubectl get pods -A\nremove it with: segtest clean --all\n", kubeconfig(dir))
+	}
+	if err != nil {
+		code := exitEnvironment
+		if result.ExitCode() == exitViolated {
+			code = exitViolated
+		}
+		return &exitError{code: code, err: fmt.Errorf("%w\nwhat was observed is in %s: segtest report %s", err, recordFile, recordFile)}
+	}
+	if code := result.ExitCode(); code != exitOK {
+		return &exitError{code: code}
+	}
+	return nil
+}
+
+// pass runs the tree once, ends the session and judges its record.
+func pass(ctx context.Context, io stdio, sc *scenario.Scenario, session *run.Session, f runFlags) (judge.Result, error) {
+	var ginkgoSays bytes.Buffer
+	specs.Describe(ctx, sc.Name, session)
+	passed := specs.Run("segtest", &ginkgoSays)
+	if f.verbose {
+		fmt.Fprint(io.err, ginkgoSays.String())
+	}
+	err := session.Close(ctx, f.keep)
+	result := judge.Judge(session.Record())
+	if !passed && err == nil && result.ExitCode() == exitOK {
+		// A spec failed without a finding: a defect of segtest's own.
+		err = fmt.Errorf("a spec failed and the record does not say why; please report this:\n%s", ginkgoSays.String())
+	}
+	return result, err
+}
+
+func provider(f runFlags, dir string) cluster.Provider {
+	if f.context != "" {
+		return &existing.Provider{Context: f.context, RunDir: dir}
+	}
+	return &kindcluster.Provider{RunDir: dir, Journal: filepath.Join(dir, "faults.jsonl")}
+}
+
+// safety is what mends faults when this process dies: another one of this binary.
+func safety(dir string) run.Safety {
+	s := run.Safety{Journal: filepath.Join(dir, "faults.jsonl")}
+	if self, err := os.Executable(); err == nil {
+		s.Reaper = []string{self, "reaper", "--journal", s.Journal}
+	}
+	return s
+}
+
+// facts are what is known before there is a cluster.
+func facts() map[string]string {
+	v := buildVersion()
+	facts := map[string]string{"segtest": strings.TrimSpace(v.Version + " " + v.Revision), "go": v.Go}
+	for key, names := range map[string][]string{
+		"commit":   {"GITHUB_SHA", "CI_COMMIT_SHA", "BUILD_SOURCEVERSION", "GIT_COMMIT"},
+		"branch":   {"GITHUB_REF_NAME", "CI_COMMIT_REF_NAME", "BUILD_SOURCEBRANCHNAME", "GIT_BRANCH"},
+		"pipeline": {"GITHUB_RUN_ID", "CI_PIPELINE_ID", "BUILD_BUILDID", "BUILD_TAG"},
+	} {
+		for _, name := range names {
+			if value := os.Getenv(name); value != "" {
+				facts[key] = value
+				break
+			}
+		}
+	}
+	return facts
+}
+
+func kubeconfig(dir string) string { return filepath.Join(dir, "kubeconfig") }

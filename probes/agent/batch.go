@@ -1,0 +1,90 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/segtest/segtest/probes/wire"
+)
+
+// burst is how many targets are begun before sockets and timers get their
+// turn, so that beginning a thousand targets delays no answer by much.
+const burst = 16
+
+// batch tries every target once and reports each result as it comes.
+type batch struct {
+	loop     *loop
+	request  wire.Batch
+	nonces   func() string
+	report   func(wire.Result)
+	order    []int
+	next     int
+	flying   map[*probe]struct{}
+	inFlight int
+	stopped  bool
+	pumping  bool
+}
+
+func checkBatch(b wire.Batch) error {
+	switch {
+	case b.Wait <= 0:
+		return errors.New("starting a batch: wait is not positive")
+	case b.Attempts < 1:
+		return errors.New("starting a batch: attempts is less than 1")
+	case b.InFlight < 0:
+		return fmt.Errorf("starting a batch: inFlight is %d", b.InFlight)
+	}
+	return nil
+}
+
+func newBatch(l *loop, b wire.Batch, nonces func() string, report func(wire.Result)) *batch {
+	limit := b.InFlight
+	if limit == 0 {
+		limit = len(b.Targets)
+	}
+	return &batch{
+		loop: l, request: b, nonces: nonces, report: report, inFlight: limit,
+		order:  rand.New(rand.NewPCG(b.Seed, 0)).Perm(len(b.Targets)), //nolint:gosec // an order that a seed repeats
+		flying: make(map[*probe]struct{}, limit),
+	}
+}
+
+// pump begins targets while the budget allows.
+func (b *batch) pump() {
+	b.pumping = false
+	for range burst {
+		if b.stopped || b.next == len(b.order) || len(b.flying) >= b.inFlight {
+			return
+		}
+		b.begin(b.request.Targets[b.order[b.next]])
+		b.next++
+	}
+	b.again()
+}
+
+func (b *batch) again() {
+	if !b.pumping {
+		b.pumping = true
+		b.loop.soon(b.pump)
+	}
+}
+
+func (b *batch) begin(t wire.Target) {
+	p := &probe{loop: b.loop, target: t, wait: b.request.Wait, attempts: b.request.Attempts, nonces: b.nonces}
+	p.done = func(r wire.Result) {
+		delete(b.flying, p)
+		b.report(r)
+		b.again()
+	}
+	b.flying[p] = struct{}{}
+	p.start()
+}
+
+// stop abandons what has no result yet.
+func (b *batch) stop() {
+	b.stopped = true
+	for p := range b.flying {
+		p.abandon()
+	}
+}

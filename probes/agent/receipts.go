@@ -1,0 +1,130 @@
+package agent
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/segtest/segtest/probes/matrix"
+	"github.com/segtest/segtest/probes/wire"
+)
+
+// keptReceipts is how many arrivals an agent remembers.
+const keptReceipts = 16384
+
+// arrival is a receipt in few bytes.
+type arrival struct {
+	at     time.Duration
+	source netip.AddrPort
+	port   wire.Port
+}
+
+// receipts is the log of what arrived: a ring that forgets the oldest.
+type receipts struct {
+	mu    sync.Mutex
+	ring  []arrival
+	first int           // position of the oldest once the ring is full
+	lost  time.Duration // when the newest of the forgotten arrived, 0 for none
+}
+
+func (r *receipts) add(port wire.Port, source netip.AddrPort) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next := arrival{at: now(), source: source, port: port}
+	if len(r.ring) < keptReceipts {
+		r.ring = append(r.ring, next)
+		return
+	}
+	r.lost = r.ring[r.first].at
+	r.ring[r.first] = next
+	r.first = (r.first + 1) % keptReceipts
+}
+
+// since returns the arrivals from a moment on, oldest first, and whether some
+// of them are forgotten.
+func (r *receipts) since(t time.Duration) ([]wire.Receipt, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []wire.Receipt
+	for i := range r.ring {
+		a := r.ring[(r.first+i)%len(r.ring)]
+		if a.at >= t {
+			out = append(out, wire.Receipt{At: a.at, Protocol: a.port.Protocol, Source: a.source.String(), Port: a.port.Number})
+		}
+	}
+	return out, r.lost > 0 && r.lost >= t
+}
+
+// halfOpen reads the connections that the kernel knows and nobody accepted
+// yet: somebody's SYN arrived. Their time of arrival is not known, At is now.
+func halfOpen() ([]wire.Receipt, error) {
+	var all []wire.Receipt
+	for _, path := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
+		f, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(path, "6") {
+			continue // a kernel without IPv6
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading half-open connections: %w", err)
+		}
+		found, err := parseHalfOpen(f, now())
+		_ = f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("reading half-open connections in %s: %w", path, err)
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// stateSynRecv is TCP_SYN_RECV in /proc/net/tcp.
+const stateSynRecv = "03"
+
+func parseHalfOpen(r io.Reader, at time.Duration) ([]wire.Receipt, error) {
+	var out []wire.Receipt
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 4 || fields[3] != stateSynRecv {
+			continue
+		}
+		local, err := procAddress(fields[1])
+		if err != nil {
+			return nil, err
+		}
+		remote, err := procAddress(fields[2])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, wire.Receipt{At: at, Protocol: matrix.TCP, Source: remote.String(), Port: local.Port(), HalfOpen: true})
+	}
+	return out, lines.Err()
+}
+
+// procAddress reads "0100007F:1F90": 32-bit words in the machine's byte order.
+func procAddress(s string) (netip.AddrPort, error) {
+	host, port, _ := strings.Cut(s, ":")
+	raw, err := hex.DecodeString(host)
+	number, portErr := strconv.ParseUint(port, 16, 16)
+	if err = errors.Join(err, portErr); err != nil {
+		return netip.AddrPort{}, fmt.Errorf("parsing address %q: %w", s, err)
+	}
+	if len(raw) != 4 && len(raw) != 16 {
+		return netip.AddrPort{}, fmt.Errorf("parsing address %q: want 4 or 16 bytes", s)
+	}
+	for i := 0; i < len(raw); i += 4 {
+		binary.NativeEndian.PutUint32(raw[i:], binary.BigEndian.Uint32(raw[i:]))
+	}
+	addr, _ := netip.AddrFromSlice(raw)
+	return netip.AddrPortFrom(addr.Unmap(), uint16(number)), nil
+}

@@ -1,0 +1,73 @@
+package oracle_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/segtest/segtest/probes/oracle"
+)
+
+// TestBlocks covers cases 7, 8, 20, 27, 33 and 34. Pod i of the grid (x/a is 1,
+// x/b 2, y/a 4, z/a 7) has 10.0.0.i and fd00::i where addresses are known.
+func TestBlocks(t *testing.T) {
+	t.Parallel()
+	from := func(peers string) []string { return []string{`x/p: {podSelector: {}, ingress: [{from: [` + peers + `]}]}`} }
+	for _, c := range []struct {
+		name            string
+		policies        []string
+		known, offline  want
+		withoutIPv6Also want
+	}{
+		{"27 a block fits a pod's address", from(`{ipBlock: {cidr: 10.0.0.4/32}}`),
+			want{"y/a → x/a TCP/80": allow, "y/b → x/a TCP/80": deny},
+			want{"y/a → x/a TCP/80": undefined, "y/a → x/a TCP/80 ipv6": deny}, nil},
+		{"34 host bits are ignored", from(`{ipBlock: {cidr: 10.0.0.6/30}}`),
+			want{"y/a → x/a TCP/80": allow, "z/a → x/a TCP/80": allow, "x/b → x/a TCP/80": deny}, nil, nil},
+		{"33 all of IPv4 says nothing about IPv6", from(`{ipBlock: {cidr: 0.0.0.0/0}}`),
+			want{"y/a → x/a TCP/80": allow, "y/a → x/a TCP/80 ipv6": deny},
+			want{"y/a → x/a TCP/80": allow, "y/a → x/a TCP/80 ipv6": deny}, nil},
+		{"33 all of IPv6 says nothing about IPv4", from(`{ipBlock: {cidr: "::/0"}}`),
+			want{"y/a → x/a TCP/80": deny, "y/a → x/a TCP/80 ipv6": allow},
+			want{"y/a → x/a TCP/80": deny, "y/a → x/a TCP/80 ipv6": allow}, nil},
+		{"33 IPv6 block", from(`{ipBlock: {cidr: "fd00::4/126"}}`),
+			want{"y/a → x/a TCP/80 ipv6": allow, "x/b → x/a TCP/80 ipv6": deny, "y/a → x/a TCP/80": deny},
+			want{"y/a → x/a TCP/80 ipv6": undefined}, want{"y/a → x/a TCP/80 ipv6": undefined, "y/a → x/a TCP/80": deny}},
+		{"07 except narrows its block", from(`{ipBlock: {cidr: 10.0.0.0/24, except: [10.0.0.4/32]}}`),
+			want{"y/a → x/a TCP/80": deny, "y/b → x/a TCP/80": allow},
+			want{"y/a → x/a TCP/80": undefined}, nil},
+		{"07 except does not deny what another rule allows", []string{
+			`x/p: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.4/32]}}]}, {from: [{namespaceSelector: {matchLabels: {ns: "y"}}}]}]}`},
+			want{"y/a → x/a TCP/80": allow}, want{"y/a → x/a TCP/80": allow, "z/a → x/a TCP/80": undefined}, nil},
+		{"08 an address in the except of one block and in another block", from(`{ipBlock: {cidr: 10.0.0.0/24, except: [10.0.0.4/32]}}, {ipBlock: {cidr: 10.0.0.4/32}}`),
+			want{"y/a → x/a TCP/80": allow}, want{"y/a → x/a TCP/80": undefined}, nil},
+		{"an address that another rule's port misses stays denied", []string{`x/p: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}}], ports: [{port: 80}]}]}`},
+			want{"y/a → x/a TCP/81": deny, "y/a → x/a TCP/80": allow}, want{"y/a → x/a TCP/81": deny, "y/a → x/a TCP/80": undefined}, nil},
+		{"a selector decides where the block is open", from(`{ipBlock: {cidr: 10.0.0.0/8}}, {podSelector: {}}`),
+			nil, want{"x/b → x/a TCP/80": allow, "y/a → x/a TCP/80": undefined}, nil},
+		{"20 named port at a block, ingress: the receiver has the name", []string{`x/p: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: serve-80-tcp}]}]}`},
+			want{"y/a → x/a TCP/80": allow, "y/a → x/a TCP/81": deny}, nil, nil},
+		{"20 named port at a block, egress: nobody says whose name", []string{`x/p: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: serve-80-tcp}]}]}`},
+			want{"x/a → y/a TCP/80": undefined, "x/a → y/a TCP/81": deny}, nil, nil},
+		{"20 a number beside the name decides", []string{`x/p: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: serve-80-tcp}, {port: 80}]}]}`},
+			want{"x/a → y/a TCP/80": allow}, nil, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			check(t, addressed(grid(c.policies...)), c.known)
+			check(t, grid(c.policies...), c.offline)
+			only4 := addressed(grid(c.policies...))
+			for i := range only4.Pods {
+				only4.Pods[i].Addresses = only4.Pods[i].Addresses[:1]
+			}
+			check(t, only4, c.withoutIPv6Also)
+		})
+	}
+}
+
+func TestMappedAddressesAreIPv4(t *testing.T) {
+	t.Parallel()
+	w := tweak(grid(`x/p: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/24}}]}]}`), "y/a", func(p *oracle.Pod) {
+		p.Addresses = []netip.Addr{netip.MustParseAddr("::ffff:10.0.0.4")}
+	})
+	check(t, w, want{"y/a → x/a TCP/80": allow})
+}

@@ -1,0 +1,125 @@
+package oracle
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/segtest/segtest/probes/matrix"
+)
+
+// peer compiles one entry of from or to.
+func (at place) peer(i int, p networkingv1.NetworkPolicyPeer) peer {
+	at.field += fmt.Sprintf(": peer %d", i)
+	var out peer
+	switch {
+	case p.IPBlock != nil && (p.PodSelector != nil || p.NamespaceSelector != nil):
+		at.add("has an ipBlock and a selector", "write them as two entries of the list")
+	case p.IPBlock != nil:
+		out.block = at.block(*p.IPBlock)
+	case p.PodSelector == nil && p.NamespaceSelector == nil:
+		at.add("is empty", "set podSelector, namespaceSelector or ipBlock; {} as podSelector means all pods of the namespace")
+		out.pod = labels.Nothing()
+	}
+	if p.NamespaceSelector != nil {
+		out.namespace = at.selector("namespaceSelector", p.NamespaceSelector)
+	}
+	if p.PodSelector != nil {
+		out.pod = at.selector("podSelector", p.PodSelector)
+	}
+	return out
+}
+
+// block compiles an ipBlock; what is invalid holds nothing.
+func (at place) block(b networkingv1.IPBlock) *block {
+	var out block
+	var ok bool
+	if out.cidr, ok = at.cidr("ipBlock.cidr", b.CIDR); !ok {
+		return &block{}
+	}
+	for _, text := range b.Except {
+		e, ok := at.cidr("ipBlock.except", text)
+		switch {
+		case !ok:
+		case !out.cidr.Contains(e.Addr()) || e.Bits() <= out.cidr.Bits():
+			at.add(fmt.Sprintf("except %s is not inside cidr %s", text, b.CIDR), "write a smaller block of the same cidr, or drop it")
+		default:
+			out.except = append(out.except, e)
+		}
+	}
+	return &out
+}
+
+func (at place) cidr(field, text string) (netip.Prefix, bool) {
+	prefix, err := netip.ParsePrefix(text)
+	switch {
+	case err != nil:
+		at.add(fmt.Sprintf("%s %q is not a CIDR", field, text), `write an address and a length, for example "10.0.0.0/8"`)
+	case prefix.Addr().Is4In6():
+		at.add(fmt.Sprintf("%s %q is an IPv4 address in IPv6 form, which systems read in different ways", field, text), "write it as IPv4")
+	default:
+		return prefix.Masked(), true
+	}
+	return netip.Prefix{}, false
+}
+
+// port compiles one entry of ports, false where it is invalid.
+func (at place) port(i int, p networkingv1.NetworkPolicyPort) (portRange, bool) {
+	at.field += fmt.Sprintf(": port %d", i)
+	out := portRange{protocol: matrix.TCP, low: 1, high: 65535}
+	before := len(*at.c.found)
+	if p.Protocol != nil && !known(*p.Protocol, &out.protocol) {
+		at.add(fmt.Sprintf("protocol %q is unknown", *p.Protocol), "write TCP, UDP or SCTP")
+	}
+	switch {
+	case p.Port == nil:
+	case p.Port.Type == intstr.String:
+		out.name = p.Port.StrVal
+		if faults := validation.IsValidPortName(out.name); len(faults) > 0 {
+			at.add(fmt.Sprintf("%q is not a port name: %s", out.name, strings.Join(faults, ", ")), "write a number without quotes, or the name of a container port")
+		}
+	case p.Port.IntVal < 1 || p.Port.IntVal > 65535:
+		at.add(fmt.Sprintf("port %d is out of range", p.Port.IntVal), "write a number from 1 to 65535")
+	default:
+		out.low = uint16(p.Port.IntVal) //nolint:gosec // checked above
+		out.high = out.low
+	}
+	at.endPort(p, &out)
+	return out, len(*at.c.found) == before
+}
+
+func (at place) endPort(p networkingv1.NetworkPolicyPort, out *portRange) {
+	switch {
+	case p.EndPort == nil:
+	case p.Port == nil:
+		at.add("has endPort without port", "set port to the first port of the range")
+	case p.Port.Type == intstr.String:
+		at.add("has endPort with a named port", "write port as a number")
+	case *p.EndPort < p.Port.IntVal:
+		at.add(fmt.Sprintf("endPort %d is below port %d", *p.EndPort, p.Port.IntVal), "swap them: a range runs from port to endPort")
+	case *p.EndPort > 65535:
+		at.add(fmt.Sprintf("endPort %d is out of range", *p.EndPort), "write a number from 1 to 65535")
+	default:
+		out.high = uint16(*p.EndPort) //nolint:gosec // checked above
+	}
+}
+
+func known(p corev1.Protocol, into *matrix.Protocol) bool {
+	switch p {
+	case corev1.ProtocolTCP:
+		*into = matrix.TCP
+	case corev1.ProtocolUDP:
+		*into = matrix.UDP
+	case corev1.ProtocolSCTP:
+		*into = matrix.SCTP
+	default:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,312 @@
+package judge
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/segtest/segtest/probes/matrix"
+	"github.com/segtest/segtest/suites/run/record"
+)
+
+// PhaseRun holds the cases about the run as a whole.
+const PhaseRun = "run"
+
+// FaultPhase is the phase of a fault's cases; passes before and after it have
+// the same with " before" and " after".
+func FaultPhase(id string) string { return "fault " + id }
+
+// Judge says what a record means.
+func Judge(rec record.Record) Result {
+	j := &judgement{rec: rec, res: Result{
+		Header: rec.Header, Notes: rec.Notes, Convergence: rec.Convergence,
+	}}
+	j.res.Start, j.res.Duration = span(rec)
+	j.end()
+	j.flows()
+	j.whole()
+	if j.res.Unenforced == "" {
+		j.phase(record.PhaseBaseline, judgeBaseline)
+		j.phase(record.PhaseMatrix, judgeMatrix)
+		j.faults()
+		j.phase(record.PhaseOpen, judgeOpen)
+		j.otherPhases()
+	}
+	j.sum()
+	return j.res
+}
+
+// judgement is the state of one Judge.
+type judgement struct {
+	rec   record.Record
+	res   Result
+	names []string // of flows
+	base  []bool   // flow connected in the baseline
+}
+
+// span is the beginning and the length of a run.
+func span(rec record.Record) (start, length time.Duration) {
+	start, end := rec.Header.Monotonic, time.Duration(0)
+	if start == 0 && len(rec.Phases) > 0 {
+		start = rec.Phases[0].Start
+	}
+	for _, p := range rec.Phases {
+		end = max(end, p.End)
+	}
+	for _, p := range rec.Passes {
+		end = max(end, p.End)
+	}
+	for _, f := range rec.Faults {
+		end = max(end, f.SampleTo)
+	}
+	if rec.End != nil {
+		end = max(end, rec.End.At)
+	}
+	return start, max(0, end-start)
+}
+
+// end says whether the record is of a whole run.
+func (j *judgement) end() {
+	end := j.rec.End
+	switch {
+	case end == nil:
+		j.res.Incomplete = "the record has no end: the run died, what follows is what it had seen by then"
+		j.res.Environment = true
+		return
+	case end.Interrupted:
+		j.res.Interrupted = true
+		j.res.Incomplete = "the run was interrupted"
+		if end.Error != "" {
+			j.res.Incomplete += ": " + end.Error
+		}
+	case end.Error != "":
+		j.res.Incomplete = end.Error
+		j.res.Environment = end.Environment
+	}
+	j.res.LeftBehind = end.LeftBehind
+}
+
+// flows prepares what every phase needs to know of the flows.
+func (j *judgement) flows() {
+	j.res.Flows = make([]Flow, len(j.rec.Flows))
+	j.res.Cases = make([]Case, 0, 3*len(j.rec.Flows)+16) // baseline, matrix, open
+	j.names = make([]string, len(j.rec.Flows))
+	j.base = make([]bool, len(j.rec.Flows))
+	for i, f := range j.rec.Flows {
+		j.res.Flows[i] = Flow{Flow: f, Matrix: None, Unjudged: true}
+		j.names[i] = f.Flow.String()
+		if Disagree(f) {
+			j.res.Disagreements = append(j.res.Disagreements, i)
+		}
+	}
+}
+
+// Disagree reports that scenario and policies both say what they want of a flow
+// and say different things.
+func Disagree(f record.Flow) bool {
+	d, c := f.Declared.Intent, f.Computed.Intent
+	stated := func(i matrix.Intent) bool { return i == matrix.Allow || i == matrix.Deny }
+	return stated(d) && stated(c) && d != c
+}
+
+// whole judges the run itself: complete, and on a cluster that enforces.
+func (j *judgement) whole() {
+	c := Case{Phase: PhaseRun, Name: "complete", Flow: None, Fault: None, Expected: "a run to its end", Start: j.res.Start, Duration: j.res.Duration}
+	if j.res.Incomplete == "" {
+		c.Verdict, c.Observed = matrix.Pass, "a run to its end"
+	} else {
+		c.Observed, c.Reasons = "a run that stopped early", []string{j.res.Incomplete}
+	}
+	if j.res.LeftBehind != "" {
+		c.Reasons = append(c.Reasons, "left behind: "+j.res.LeftBehind+" (segtest clean removes it)")
+	}
+	j.add(c)
+
+	e := Case{Phase: PhaseRun, Name: "enforcement", Flow: None, Fault: None, Expected: "a cluster that enforces policies"}
+	switch enforced := j.rec.Enforcement; {
+	case enforced == nil:
+		e.Observed, e.Reasons = "unknown", []string{"nobody looked whether the cluster enforces anything"}
+	case !enforced.Enforced:
+		j.res.Unenforced = "this cluster enforces no NetworkPolicy: " + enforced.Detail
+		e.Observed, e.Reasons = "no enforcement", []string{j.res.Unenforced}
+	default:
+		e.Verdict, e.Observed = matrix.Pass, enforced.Detail
+	}
+	j.add(e)
+
+	for _, v := range j.rec.Convergence {
+		c := Case{
+			Phase: PhaseRun, Name: v.What + " on " + v.Node, Flow: None, Fault: None,
+			Verdict: matrix.Pass, Expected: "to take hold", Duration: v.Upper,
+			Observed:   fmt.Sprintf("after %s to %s", Short(v.Lower), Short(v.Upper)),
+			Properties: []Property{{"segtest.convergence.lower", v.Lower.String()}, {"segtest.convergence.upper", v.Upper.String()}},
+		}
+		if v.Error != "" {
+			c.Verdict, c.Observed, c.Reasons = matrix.Inconclusive, "did not take hold", []string{v.Error}
+		}
+		j.add(c)
+	}
+}
+
+// phase judges the passes of a phase, one case per flow. Without a usable pass
+// there is one case that says so, not one per flow.
+func (j *judgement) phase(name string, judgeFlow flowJudge) {
+	p := j.phaseRecord(name)
+	cells, why := j.usable(name)
+	if cells == nil {
+		if p.Error != "" {
+			why += ": " + p.Error
+		}
+		j.add(Case{Phase: name, Name: "phase", Flow: None, Fault: None, Expected: "a pass over every flow", Observed: "none", Reasons: []string{why}, Start: p.Start})
+		return
+	}
+	if p.Error != "" {
+		j.add(Case{Phase: name, Name: "phase", Flow: None, Fault: None, Expected: "to run to its end", Observed: "ended early", Reasons: []string{p.Error}, Start: p.Start, Duration: p.End - p.Start})
+	}
+	whole := name == record.PhaseBaseline || name == record.PhaseMatrix || name == record.PhaseOpen
+	judged := 0
+	for i, seen := range cells {
+		if len(seen) == 0 && !whole {
+			continue // such a phase asks again for some flows only
+		}
+		c := Case{Phase: name, Name: j.names[i], Flow: i, Fault: None}
+		judgeFlow(j, &c, seen)
+		if c.Verdict != matrix.Pass || c.Unjudged != "" {
+			c.Rules = Rules(j.rec.Flows[i])
+			c.Origin = origin(j.rec.Flows[i], c.Kind)
+		}
+		if name == record.PhaseMatrix {
+			j.res.Flows[i].Matrix = len(j.res.Cases)
+			j.res.Flows[i].Grade = c.Evidence
+		}
+		if c.Unjudged == "" {
+			judged++
+		}
+		j.add(c)
+	}
+	if whole && judged == 0 {
+		j.add(Case{Phase: name, Name: "phase", Flow: None, Fault: None, Expected: "a flow to judge", Observed: "none", Reasons: []string{"no flow of this phase could be judged"}, Start: p.Start})
+	}
+}
+
+func (j *judgement) phaseRecord(name string) record.Phase {
+	for _, p := range j.rec.Phases {
+		if p.Name == name {
+			return p
+		}
+	}
+	return record.Phase{}
+}
+
+// usable collects the cells of a phase by flow, in the order of time. Without a
+// pass that may be believed it returns nil and the reason.
+func (j *judgement) usable(phase string) (cells [][]*record.Cell, why string) {
+	var void []string
+	settling := 0
+	for i := range j.rec.Passes {
+		p := &j.rec.Passes[i]
+		switch {
+		case p.Phase != phase:
+			continue
+		case p.Void != "":
+			void = append(void, p.Void)
+			continue
+		case p.Settling:
+			settling++
+			continue
+		}
+		if cells == nil {
+			cells = make([][]*record.Cell, len(j.rec.Flows))
+		}
+		for k := range p.Cells {
+			if c := &p.Cells[k]; c.Flow >= 0 && c.Flow < len(cells) {
+				cells[c.Flow] = append(cells[c.Flow], c)
+			}
+		}
+	}
+	switch {
+	case cells != nil:
+		return cells, ""
+	case len(void) > 0:
+		return nil, fmt.Sprintf("no pass may be believed: %s", void[len(void)-1])
+	case settling > 0:
+		return nil, "the network never settled: every pass ran before the policies were known to be enforced"
+	}
+	return nil, "no pass ran in this phase"
+}
+
+// otherPhases judges passes that belong to no phase that Judge knows, as the
+// matrix: what got through a deny there got through.
+func (j *judgement) otherPhases() {
+	known := []string{record.PhaseBaseline, record.PhaseMatrix, record.PhaseOpen}
+	for _, f := range j.rec.Faults {
+		p := FaultPhase(f.ID)
+		known = append(known, p, p+" before", p+" after")
+	}
+	for _, p := range j.rec.Passes {
+		if !slices.Contains(known, p.Phase) {
+			known = append(known, p.Phase)
+			j.phase(p.Phase, judgeMatrix)
+		}
+	}
+}
+
+// ran reports that a phase has a pass.
+func (j *judgement) ran(phase string) bool {
+	return slices.ContainsFunc(j.rec.Passes, func(p record.Pass) bool { return p.Phase == phase })
+}
+
+func (j *judgement) add(c Case) { j.res.Cases = append(j.res.Cases, c) }
+
+// sum counts the cases, makes their names unique, and judges the whole.
+func (j *judgement) sum() {
+	j.unique()
+	r := &j.res
+	var verdicts []matrix.Verdict
+	for i := range r.Cases {
+		c := r.Cases[i]
+		if len(r.Phases) == 0 || r.Phases[len(r.Phases)-1].Phase != c.Phase {
+			r.Phases = append(r.Phases, Tally{Phase: c.Phase})
+		}
+		r.Phases[len(r.Phases)-1].add(c)
+		r.Total.add(c)
+		if c.Unjudged != "" {
+			continue
+		}
+		verdicts = append(verdicts, c.Verdict)
+		if c.Flow != None {
+			f := &r.Flows[c.Flow]
+			if f.Unjudged {
+				f.Worst, f.Unjudged = c.Verdict, false
+			}
+			f.Worst = matrix.Worst(f.Worst, c.Verdict)
+		}
+	}
+	r.Verdict = matrix.Worst(verdicts...)
+}
+
+// unique adds a number to a name that a phase has already, because readers of
+// JUnit drop doubles.
+func (j *judgement) unique() {
+	type key struct{ phase, name string }
+	seen := make(map[key]int, len(j.res.Cases))
+	for i := range j.res.Cases {
+		c := &j.res.Cases[i]
+		k := key{c.Phase, c.Name}
+		seen[k]++
+		for n := seen[k]; n > 1; n++ {
+			name := fmt.Sprintf("%s (%d)", k.name, n)
+			if other := (key{c.Phase, name}); seen[other] == 0 {
+				c.Name = name
+				seen[other]++
+				break
+			}
+		}
+	}
+}
+
+// sentence joins the parts that are not empty.
+func sentence(sep string, parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), sep)
+}

@@ -1,0 +1,67 @@
+package judge
+
+import (
+	"github.com/segtest/segtest/probes/matrix"
+	"github.com/segtest/segtest/probes/oracle"
+	"github.com/segtest/segtest/suites/run/record"
+)
+
+// Rules lists who wants what of a flow: the scenario, then the policies at the
+// sender and at the receiver.
+func Rules(f record.Flow) []Rule {
+	declared := Rule{Source: "declared", Text: f.Declared.Intent.String(), Origin: f.Declared.Origin}
+	declared.Text = sentence(": ", declared.Text, f.Declared.Reason)
+	out := []Rule{declared}
+	if f.Computed.Reason != "" || f.Computed.Intent == matrix.Unstated {
+		out = append(out, Rule{Source: "computed", Text: sentence(": ", f.Computed.Intent.String(), f.Computed.Reason)})
+	}
+	out = append(out, half("egress", f.From, f.Computed.Egress)...)
+	return append(out, half("ingress", f.To, f.Computed.Ingress)...)
+}
+
+func half(source string, at matrix.Endpoint, h oracle.Half) []Rule {
+	switch {
+	case h.Intent == matrix.Unstated && len(h.By) == 0:
+		return nil
+	case len(h.By) == 0:
+		reason := h.Reason
+		if reason == "" {
+			reason = "no policy isolates " + string(at)
+		}
+		return []Rule{{Source: source, Text: h.Intent.String() + ": " + reason}}
+	}
+	var out []Rule
+	for _, by := range h.By {
+		out = append(out, Rule{Source: source, Text: sentence(": ", h.Intent.String()+" by "+by.String(), h.Reason), Origin: by.Origin})
+	}
+	return out
+}
+
+// origin is the line to look at first. Where the policies are too wide or too
+// narrow it is theirs, else the one that states the expectation.
+func origin(f record.Flow, k Kind) oracle.Origin {
+	policy := deciding(f.Computed)
+	switch k {
+	case KindTooWide, KindTooWideDiffers, KindTooNarrow, KindTooNarrowDiffers:
+		if !policy.IsZero() {
+			return policy
+		}
+	case KindOutage, KindLeak, KindEnforcement, KindLeakFault, KindOutageFault, KindStillClosed, KindGap, "":
+	}
+	if f.Declared.Origin.IsZero() {
+		return policy
+	}
+	return f.Declared.Origin
+}
+
+// deciding is the line of the rule that decided: on a deny that of the half
+// that denies, on an allow that of the receiver, else of the sender.
+func deciding(d oracle.Decision) oracle.Origin {
+	halves := []oracle.Half{d.Ingress, d.Egress}
+	for _, h := range halves {
+		if h.Intent == d.Intent && len(h.By) > 0 {
+			return h.By[0].Origin
+		}
+	}
+	return oracle.Origin{}
+}

@@ -1,0 +1,194 @@
+package report_test
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/segtest/segtest/probes/matrix"
+	"github.com/segtest/segtest/probes/oracle"
+	"github.com/segtest/segtest/suites/judge"
+	"github.com/segtest/segtest/suites/report"
+	"github.com/segtest/segtest/suites/run/record"
+)
+
+func text(t *testing.T, r judge.Result, o report.TextOptions) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := report.Text(&b, r, o); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func plan(t *testing.T, flows []record.Flow, o report.TextOptions) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := report.PlanText(&b, flows, o); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// wrong is the shop whose policy of the database admits a label that nobody
+// has, and whose policy of the cache forgot its ports.
+func wrong() []record.Flow {
+	flows := shopFlows()
+	for i, f := range flows {
+		switch {
+		case f.To == "shop/db-0" && workload(f.From) == "shop/api" && f.Port == 5432:
+			f.Computed.Intent, f.Computed.Ingress.Intent = matrix.Deny, matrix.Deny
+			f.Computed.Ingress.By = []oracle.RuleRef{{Policy: "shop/db", Rule: -1, Origin: oracle.Origin{File: "online-shop/policies/db.yaml", Line: 1}}}
+			f.Computed.Ingress.Reason = "no rule admits " + string(f.From)
+		case f.To == "shop/cache-0" && f.From == "guest/curl-0" && f.Port == 6379:
+			f.Computed.Intent, f.Computed.Ingress.Intent, f.Computed.Ingress.Reason = matrix.Allow, matrix.Allow, ""
+			f.Computed.Ingress.By[0].Rule = 1
+		case f.To == "shop/web-0" && f.From == "shop/web-1" && f.Port == 8080:
+			f.Computed = oracle.Decision{Intent: matrix.Undefined, Reason: "the specification does not say"}
+		}
+		flows[i] = f
+	}
+	return flows
+}
+
+func TestPlanGoldens(t *testing.T) {
+	t.Parallel()
+	golden(t, "plan-agrees.txt", []byte(plan(t, shopFlows(), report.TextOptions{Width: 100})))
+	golden(t, "plan-differs.txt", []byte(plan(t, wrong(), report.TextOptions{Width: 100})))
+	golden(t, "plan-ascii.txt", []byte(plan(t, wrong(), report.TextOptions{ASCII: true})))
+	golden(t, "plan-colour.txt", []byte(plan(t, wrong(), report.TextOptions{Color: true, Width: 100})))
+	golden(t, "leak-ascii.txt", []byte(text(t, results()["leak"], report.TextOptions{ASCII: true})))
+	golden(t, "leak-colour.txt", []byte(text(t, results()["leak"], report.TextOptions{Color: true, Width: 120})))
+}
+
+var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// TestTextOptions: colour is only colour, ASCII is ASCII, and nothing but a
+// command to copy is wider than asked.
+func TestTextOptions(t *testing.T) {
+	t.Parallel()
+	for name, r := range results() {
+		bare := text(t, r, report.TextOptions{Width: 100})
+		coloured := text(t, r, report.TextOptions{Width: 100, Color: true})
+		if strings.Contains(bare, "\x1b") || !strings.Contains(coloured, "\x1b[") {
+			t.Errorf("%s: colour does not follow the option", name)
+		}
+		if got := colour.ReplaceAllString(coloured, ""); got != bare {
+			t.Errorf("%s: colour changes more than colour:\n%s\n%s", name, got, bare)
+		}
+		for _, c := range text(t, r, report.TextOptions{ASCII: true}) {
+			if c >= utf8.RuneSelf {
+				t.Errorf("%s: %q is not ASCII", name, c)
+			}
+		}
+		for _, width := range []int{80, 100, 140} {
+			for line := range strings.Lines(text(t, r, report.TextOptions{Width: width})) {
+				if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > width && !strings.Contains(line, "segtest run") {
+					t.Errorf("%s: a line has %d of %d columns: %s", name, n, width, line)
+				}
+			}
+		}
+	}
+}
+
+// TestOneScreen: the shop that passes fits a terminal of 24 lines.
+func TestOneScreen(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"pass", "gap"} {
+		if n := strings.Count(text(t, results()[name], report.TextOptions{Width: 100}), "\n"); n > 24 {
+			t.Errorf("%s takes %d lines", name, n)
+		}
+	}
+}
+
+func TestUnenforcedIsOneLine(t *testing.T) {
+	t.Parallel()
+	got := text(t, results()["unenforced"], report.TextOptions{})
+	if n := strings.Count(got, "enforces no NetworkPolicy"); n != 1 || strings.Contains(got, "●") {
+		t.Errorf("a page instead of a line:\n%s", got)
+	}
+}
+
+// TestReplicasFold: one row and one column per workload while its cells are
+// equal, and each replica on its own as soon as they are not.
+func TestReplicasFold(t *testing.T) {
+	t.Parallel()
+	same := plan(t, shopFlows(), report.TextOptions{Width: 100})
+	for _, want := range []string{"shop/web ×2", "shop/api ×2"} {
+		if strings.Count(same, want) != 2 { // a row and a column
+			t.Errorf("%s is not folded:\n%s", want, same)
+		}
+	}
+	flows := shopFlows()
+	for i, f := range flows {
+		if f.From == "shop/web-1" && f.To == "shop/db-0" && f.Port == 5432 {
+			flows[i].Declared.Intent, flows[i].Computed.Intent = matrix.Allow, matrix.Allow
+		}
+	}
+	got := plan(t, flows, report.TextOptions{Width: 100})
+	if !strings.Contains(got, "\n  shop/web-0 ") || !strings.Contains(got, "\n  shop/web-1 ") || strings.Count(got, "shop/web ×2") != 1 || strings.Count(got, "shop/api ×2") != 2 {
+		t.Errorf("only the rows of shop/web should be unfolded:\n%s", got)
+	}
+	flows = shopFlows()
+	for i, f := range flows {
+		if f.From == "guest/curl-0" && f.To == "shop/web-1" && f.Port == 8080 {
+			flows[i].Declared.Intent, flows[i].Computed.Intent = matrix.Deny, matrix.Deny
+		}
+	}
+	got = plan(t, flows, report.TextOptions{Width: 140})
+	if !strings.Contains(got, "shop/web-0  shop/web-1") || strings.Count(got, "\n  shop/web ×2") != 1 {
+		t.Errorf("only the columns of shop/web should be unfolded:\n%s", got)
+	}
+}
+
+// TestBadCanaryShows: the undeclared port has a column only where it is wrong.
+func TestBadCanaryShows(t *testing.T) {
+	t.Parallel()
+	rec := shop()
+	if got := text(t, judge.Judge(rec), report.TextOptions{Width: 100}); strings.Contains(got, "7999") {
+		t.Errorf("a good canary shows:\n%s", got)
+	}
+	rec.Passes[1].Cells[position(rec, "shop/web-0", "shop/db-0", canary)].Sample.Outcome = matrix.Connected
+	if got := text(t, judge.Judge(rec), report.TextOptions{Width: 100}); !strings.Contains(got, "7999") || !strings.Contains(got, "▲") {
+		t.Errorf("a bad canary does not show:\n%s", got)
+	}
+}
+
+// TestLargeMatrixShowsWhatNeedsALook: 60 senders and 60 receivers, one leak.
+func TestLargeMatrixShowsWhatNeedsALook(t *testing.T) {
+	t.Parallel()
+	var flows []record.Flow
+	for i := range 60 {
+		for k := range 60 {
+			f := matrix.Flow{From: matrix.Endpoint(fmt.Sprintf("a/s%02dx", i)), To: matrix.Endpoint(fmt.Sprintf("a/r%02dx", k)), Protocol: matrix.TCP, Port: 80}
+			d := record.Flow{Flow: f, Declared: record.Declared{Intent: matrix.Deny}, Computed: oracle.Decision{Intent: matrix.Deny}}
+			if i == 31 && k == 17 {
+				d.Computed.Intent = matrix.Allow
+			}
+			flows = append(flows, d)
+		}
+	}
+	got := plan(t, flows, report.TextOptions{})
+	if n := strings.Count(got, "\n"); n > 30 || !strings.Contains(got, "s31x") || !strings.Contains(got, "1 of 60 senders") || !strings.Contains(got, "1 of 60 ports") {
+		t.Errorf("%d lines:\n%s", n, got)
+	}
+}
+
+// TestManyFindingsAreCut: a page of failures names how many it leaves out.
+func TestManyFindingsAreCut(t *testing.T) {
+	t.Parallel()
+	rec := shop()
+	for i, f := range rec.Flows {
+		if f.Computed.Intent == matrix.Deny {
+			rec.Passes[1].Cells[i].Sample.Outcome = matrix.Connected
+		}
+	}
+	r := judge.Judge(rec)
+	got := text(t, r, report.TextOptions{Width: 100})
+	if !strings.Contains(got, "more: the junit and json reports have them") {
+		t.Errorf("%d failures do not say that they are cut:\n%s", r.Total.Fail, got)
+	}
+}

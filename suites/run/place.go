@@ -1,0 +1,225 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/segtest/segtest/fixtures/cluster"
+	"github.com/segtest/segtest/fixtures/deploy"
+	"github.com/segtest/segtest/fixtures/image"
+	"github.com/segtest/segtest/fixtures/scenario"
+	"github.com/segtest/segtest/probes/matrix"
+	"github.com/segtest/segtest/probes/oracle"
+	"github.com/segtest/segtest/probes/prober"
+	"github.com/segtest/segtest/suites/run/record"
+)
+
+// place is where a run happens.
+type place struct {
+	cluster    cluster.Cluster
+	client     kubernetes.Interface
+	deployment *deploy.Deployment
+	fleet      *prober.Fleet
+}
+
+// startCluster makes the cluster and writes its facts down.
+func (s *Session) startCluster(ctx context.Context) error {
+	sc := s.opts.Scenario
+	manifests := make([]string, len(sc.Cluster.CNI.Manifests))
+	for i, m := range sc.Cluster.CNI.Manifests {
+		abs, err := filepath.Abs(filepath.FromSlash(m))
+		if err != nil {
+			return fmt.Errorf("finding %s: %w", m, err)
+		}
+		manifests[i] = abs
+	}
+	var err error
+	s.place.cluster, err = s.opts.Provider.Create(ctx, cluster.Spec{
+		RunID: s.opts.RunID, Workers: sc.Cluster.Workers, Family: sc.Cluster.Family, Image: sc.Cluster.Image,
+		CNI: cluster.CNI{Flavour: sc.Cluster.CNI.Flavour, Manifests: manifests, Profile: sc.Cluster.CNI.Profile},
+	}, s.opts.Progress)
+	if err != nil {
+		return err
+	}
+	if err := s.write(record.Event{Facts: maps.Clone(s.place.cluster.Facts())}); err != nil {
+		return err
+	}
+	s.place.client, err = kubernetes.NewForConfig(s.place.cluster.REST())
+	return err
+}
+
+// deploy puts the probe image and the workloads on the cluster, without policies.
+func (s *Session) deploy(ctx context.Context) error {
+	probe, err := s.loadProbe(ctx)
+	if err != nil {
+		return err
+	}
+	plan := deployPlan(s.opts.Scenario, s.opts.RunID, probe)
+	s.place.deployment, err = deploy.New(s.place.cluster.REST(), plan, s.opts.Progress)
+	if err != nil {
+		return err
+	}
+	s.opts.Progress("deploying %d workloads", len(plan.Workloads))
+	if err := s.place.deployment.Up(ctx); err != nil {
+		return err
+	}
+	s.place.fleet = prober.NewFleet(s.place.deployment, prober.Limits{})
+	return nil
+}
+
+// loadProbe puts the probe image on every node and returns its reference.
+func (s *Session) loadProbe(ctx context.Context) (string, error) {
+	if s.opts.ProbeImage != "" {
+		return s.opts.ProbeImage, nil
+	}
+	loader, ok := s.place.cluster.(cluster.ImageLoader)
+	if !ok {
+		return "", fmt.Errorf("cluster %s has no way to load an image: put the probe image on its nodes and name it with --probe-image", s.place.cluster.Name())
+	}
+	s.opts.Progress("building and loading the probe image")
+	probe, err := image.Probe(ctx, image.Source{})
+	if err != nil {
+		return "", err
+	}
+	return probe.Ref, loader.LoadImage(ctx, probe.Ref, probe.Open)
+}
+
+// deployPlan says to deploy what the scenario says to load.
+func deployPlan(sc *scenario.Scenario, runID, probeImage string) deploy.Plan {
+	plan := deploy.Plan{RunID: runID, Image: probeImage, Canary: sc.Canary}
+	for _, ns := range sc.Namespaces {
+		plan.Namespaces = append(plan.Namespaces, deploy.Namespace{Name: ns.Name, Labels: ns.Labels})
+	}
+	for _, w := range sc.Workloads {
+		dw := deploy.Workload{Namespace: w.Namespace, Name: w.Name, Labels: w.Labels, Replicas: w.Replicas, Near: w.Near}
+		for _, p := range w.Ports {
+			dw.Ports = append(dw.Ports, oracle.Port{Name: p.Name, Protocol: p.Protocol, Port: p.Port})
+		}
+		if w.Service != nil {
+			dw.Service = &deploy.Service{Ports: []deploy.ServicePort{{
+				Protocol: w.Service.Protocol, Port: w.Service.Port, TargetPort: intstr.FromInt32(int32(w.Service.TargetPort)),
+			}}}
+		}
+		plan.Workloads = append(plan.Workloads, dw)
+	}
+	return plan
+}
+
+// policies are the scenario's, as they are applied.
+func policies(sc *scenario.Scenario) []*networkingv1.NetworkPolicy {
+	list := make([]*networkingv1.NetworkPolicy, len(sc.Policies))
+	for i, p := range sc.Policies {
+		list[i] = p.NetworkPolicy
+	}
+	return list
+}
+
+// members are the agents as they are now.
+func members(pods []deploy.Pod) []prober.Member {
+	var list []prober.Member
+	for _, p := range pods {
+		if p.UID == "" || len(p.Addresses) == 0 {
+			continue
+		}
+		m := prober.Member{Endpoint: p.Endpoint, Node: p.Node, PodUID: p.UID}
+		for _, a := range p.Addresses {
+			m.IPs = append(m.IPs, a.String())
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+// question says where a flow leads at the moment; false when one of its ends
+// has no pod with an address.
+func question(number int, f matrix.Flow, pods map[matrix.Endpoint]deploy.Pod) (prober.Question, bool) {
+	to, ok := pods[f.To]
+	if _, sender := pods[f.From]; !ok || !sender {
+		return prober.Question{}, false
+	}
+	i := slices.IndexFunc(to.Addresses, func(a netip.Addr) bool { return a.Is4() == (f.Family == matrix.IPv4) })
+	if i < 0 {
+		return prober.Question{}, false
+	}
+	return prober.Question{
+		Flow: number, From: f.From, Protocol: f.Protocol, To: []matrix.Endpoint{f.To},
+		Address: net.JoinHostPort(to.Addresses[i].String(), strconv.Itoa(int(f.Port))),
+	}, true
+}
+
+func byEndpoint(pods []deploy.Pod) map[matrix.Endpoint]deploy.Pod {
+	m := make(map[matrix.Endpoint]deploy.Pod, len(pods))
+	for _, p := range pods {
+		if p.UID != "" && len(p.Addresses) > 0 {
+			m[p.Endpoint] = p
+		}
+	}
+	return m
+}
+
+// sickNodes is an error that names the nodes that are not Ready, nil when all
+// are. It tells a machine that died from a network that denies.
+func (s *Session) sickNodes(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, errors.New("the API server does not answer within 10 s"))
+	defer cancel()
+	list, err := s.place.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("asking for the nodes: %w", errors.Join(err, context.Cause(ctx)))
+	}
+	var sick []string
+	for _, n := range list.Items {
+		for _, c := range n.Status.Conditions {
+			if c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue {
+				sick = append(sick, fmt.Sprintf("node %s is not Ready (%s: %s)", n.Name, c.Reason, c.Message))
+			}
+		}
+	}
+	for _, n := range s.place.cluster.Nodes() {
+		if c, ok := n.(cluster.Commander); ok {
+			if _, err := c.Run(ctx, nil, "true"); err != nil {
+				sick = append(sick, fmt.Sprintf("node %s answers no command (%v)", n.Name(), err))
+			}
+		}
+	}
+	if len(sick) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(sick, "; "))
+}
+
+// Close removes what the run made, unless keep is set, and ends the record.
+// The error names what could not be removed.
+func (s *Session) Close(ctx context.Context, keep bool) error {
+	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Minute)
+	defer cancel()
+	var left error
+	if s.place.fleet != nil {
+		closing, stop := context.WithTimeout(cleanup, 5*time.Second)
+		left = errors.Join(left, s.place.fleet.Close(closing))
+		stop()
+	}
+	if _, borrowed := s.place.cluster.(cluster.Borrowed); borrowed && s.place.deployment != nil && !keep {
+		s.opts.Progress("removing what this run deployed")
+		left = errors.Join(left, s.place.deployment.Down(cleanup))
+	}
+	if s.place.cluster != nil && !keep {
+		s.opts.Progress("removing cluster %s", s.place.cluster.Name())
+		left = errors.Join(left, s.place.cluster.Delete(cleanup))
+	}
+	return errors.Join(left, s.finish(ctx, left), s.opts.History.Close())
+}

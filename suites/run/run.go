@@ -1,0 +1,240 @@
+// Package run turns a scenario into a record: it starts the cluster, deploys,
+// probes and injects faults, and writes down what it did and saw. It judges
+// nothing and knows no test framework, so that whatever repeats runs can call
+// it directly.
+package run
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/segtest/segtest/fixtures/cluster"
+	"github.com/segtest/segtest/fixtures/scenario"
+	"github.com/segtest/segtest/probes/matrix"
+	"github.com/segtest/segtest/probes/oracle"
+	"github.com/segtest/segtest/suites/run/record"
+)
+
+// Options are the input and the surroundings of one run.
+type Options struct {
+	Scenario *scenario.Scenario
+	Provider cluster.Provider
+	History  *record.Writer
+	RunID    string // 8 hexadecimal digits
+	Seed     uint64 // of every choice of the run
+	// Facts are written down with those of the cluster: versions, commit, pipeline.
+	Facts map[string]string
+	// ProbeImage is a reference that every node has already; "" builds the image
+	// and loads it.
+	ProbeImage string
+	// Select keeps some flows only; nil keeps all.
+	Select   func(matrix.Flow) bool
+	Progress cluster.Progress // nil drops it
+	Safety   Safety
+}
+
+// Safety is what mends a fault when this process dies.
+type Safety struct {
+	Journal string   // file for the undo of faults
+	Reaper  []string // argv of the process that heals when this one dies; nil for none
+}
+
+// Session is one run. Its steps are run in order, each once, then Close.
+type Session struct {
+	opts Options
+	subject
+	place  place
+	seen   seen
+	failed error // of the step that failed first
+}
+
+// subject is what is asked: the flows with their declared and computed side.
+type subject struct {
+	index    *matrix.Index
+	declared matrix.Matrix[scenario.Expectation]
+	computed matrix.Matrix[oracle.Decision]
+	isolated map[matrix.Endpoint]selection
+	pods     map[matrix.Endpoint]oracle.Pod
+}
+
+// selection says in which directions some policy selects a pod.
+type selection struct{ ingress, egress bool }
+
+// seen is what earlier steps observed and later ones need.
+type seen struct {
+	record   record.Record
+	baseline map[int]bool
+	wait     time.Duration // deny wait
+	passes   uint64        // counts passes, for their seeds
+}
+
+// A Step is one part of a run.
+type Step struct {
+	Name string // "baseline", "fault 1-pod-kill"
+	run  func(context.Context) error
+}
+
+// ErrUnenforced ends a run on a cluster that enforces no policy.
+var ErrUnenforced = errors.New("the cluster enforces no policy")
+
+// NewID makes a run id: 8 random hexadecimal digits.
+func NewID() string {
+	var b [4]byte
+	rand.Read(b[:]) //nolint:errcheck // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// New prepares a run and writes the head of its record. Nothing is started yet.
+func New(opts Options) (*Session, error) {
+	if opts.Progress == nil {
+		opts.Progress = func(string, ...any) {}
+	}
+	subject, err := compute(opts.Scenario, opts.Select)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{opts: opts, subject: subject}
+	if err := s.writeHead(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Flows are the declared and the computed side of every flow of a scenario, as
+// records hold them. keep may be nil. It needs no cluster.
+func Flows(s *scenario.Scenario, keep func(matrix.Flow) bool) ([]record.Flow, error) {
+	subject, err := compute(s, keep)
+	if err != nil {
+		return nil, err
+	}
+	return subject.flows(s), nil
+}
+
+func compute(s *scenario.Scenario, keep func(matrix.Flow) bool) (subject, error) {
+	expansion := s.Expand()
+	judge, err := oracle.New(expansion.World)
+	if err != nil {
+		return subject{}, err
+	}
+	sub := subject{index: expansion.Index, declared: expansion.Declared, isolated: map[matrix.Endpoint]selection{}, pods: map[matrix.Endpoint]oracle.Pod{}}
+	all := judge.Matrix(expansion.Index)
+	for flow, d := range all.All() {
+		from, to := sub.isolated[flow.From], sub.isolated[flow.To]
+		from.egress = from.egress || d.Egress.Isolated
+		to.ingress = to.ingress || d.Ingress.Isolated
+		sub.isolated[flow.From], sub.isolated[flow.To] = from, to
+	}
+	for _, p := range expansion.World.Pods {
+		sub.pods[p.Name] = p
+	}
+	sub.computed = all
+	if keep != nil {
+		return sub.narrow(keep)
+	}
+	return sub, nil
+}
+
+// narrow keeps some flows.
+func (s subject) narrow(keep func(matrix.Flow) bool) (subject, error) {
+	var flows []matrix.Flow
+	for _, f := range s.index.All() {
+		if keep(f) {
+			flows = append(flows, f)
+		}
+	}
+	if len(flows) == 0 {
+		return subject{}, errors.New("the selection keeps no flow: `segtest plan` lists them all")
+	}
+	index := matrix.NewIndex(flows)
+	declared, computed := matrix.New[scenario.Expectation](index), matrix.New[oracle.Decision](index)
+	for i, f := range index.All() {
+		d, _ := s.declared.Of(f)
+		c, _ := s.computed.Of(f)
+		declared.Set(i, d)
+		computed.Set(i, c)
+	}
+	s.index, s.declared, s.computed = index, declared, computed
+	return s, nil
+}
+
+func (s subject) flows(sc *scenario.Scenario) []record.Flow {
+	flows := make([]record.Flow, 0, s.index.Len())
+	for i, f := range s.index.All() {
+		d := s.declared.At(i)
+		flows = append(flows, record.Flow{
+			Flow:     f,
+			Declared: record.Declared{Intent: d.Intent, Origin: d.Origin, Reason: d.Reason},
+			Computed: s.computed.At(i),
+			Canary:   sc.IsCanary(f),
+		})
+	}
+	return flows
+}
+
+// expected is what the network should do if it enforces what the policies say.
+func (s subject) expected(flow int) matrix.Intent {
+	if c := s.computed.At(flow).Intent; c == matrix.Allow || c == matrix.Deny {
+		return c
+	}
+	return s.declared.At(flow).Intent
+}
+
+// Steps is the order of a run.
+func (s *Session) Steps() []Step {
+	steps := []Step{
+		{"cluster", s.startCluster},
+		{"deploy", s.deploy},
+		{record.PhaseBaseline, s.baseline},
+		{"policies", s.enforce},
+		{record.PhaseMatrix, s.matrix},
+	}
+	for i, spec := range s.opts.Scenario.Chaos {
+		steps = append(steps, Step{"fault " + faultID(i, spec), func(ctx context.Context) error { return s.fault(ctx, i, spec) }})
+	}
+	return append(steps, Step{record.PhaseOpen, s.open})
+}
+
+func faultID(i int, spec scenario.FaultSpec) string { return fmt.Sprintf("%d-%s", i+1, spec.Kind) }
+
+// Do runs one step, unless one before it failed; the record says when, and why
+// it failed. A run without policy enforcement does no further step and has not
+// failed.
+func (s *Session) Do(ctx context.Context, step Step) error {
+	if s.failed != nil {
+		return s.failed
+	}
+	start := now()
+	err := step.run(ctx)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = errors.Join(cause, err)
+	}
+	phase := record.Phase{Name: step.Name, Start: start, End: now()}
+	if err != nil {
+		phase.Error = err.Error()
+		s.failed = fmt.Errorf("%s: %w", step.Name, err)
+	}
+	if err := s.write(record.Event{Phase: &phase}); err != nil && s.failed == nil {
+		s.failed = err
+	}
+	return s.failed
+}
+
+// All runs every step. The error is that of the step that failed.
+func (s *Session) All(ctx context.Context) error {
+	for _, step := range s.Steps() {
+		if err := s.Do(ctx, step); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Err is why the run ended early, nil while it goes on or when it is whole.
+func (s *Session) Err() error { return s.failed }
+
+// Record is what has been written so far.
+func (s *Session) Record() record.Record { return s.seen.record }
