@@ -15,12 +15,17 @@ die() {
 }
 
 # our_daemon prints the process id of the dockerd that up.sh started; fails if
-# there is none. A pid file alone proves nothing: process ids are reused.
+# there is none.
 our_daemon() {
-  local pid args
-  pid=$(cat "$PIDFILE" 2>/dev/null) && [[ $pid =~ ^[0-9]+$ ]] || return 1
-  args=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") || return 1
-  [[ " $args" == *dockerd*" --pidfile=$PIDFILE "* ]] && echo "$pid"
+  local pid
+  pid=$(cat "$PIDFILE" 2>/dev/null) && [[ $pid =~ ^[0-9]+$ ]] && is_ours "$pid" && echo "$pid"
+}
+
+# is_ours PID succeeds if the process is a dockerd with our pid file. The number
+# alone proves nothing: process ids are reused. A zombie has no command line.
+is_ours() {
+  local args
+  args=$(tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline") && [[ $args == *dockerd*" --pidfile=$PIDFILE "* ]]
 }
 
 # wait_for SECONDS COMMAND… repeats the command until it succeeds; fails at the

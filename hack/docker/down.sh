@@ -4,13 +4,17 @@
 # Only that one: the pid file and the command line must both say so. Its
 # containers stop with it; images and volumes stay.
 #
-# usage: down.sh      exit 0: it is gone, or there was none; 3: it does not stop
+# usage: down.sh      exit 0: it is gone, or there was none; 3: it does not stop; 2: usage
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$here/common.sh"
 
 main() {
+  if (($#)); then
+    say "usage: down.sh (it takes no arguments)"
+    exit 2
+  fi
   local pid
   if ! pid=$(our_daemon); then
     say "no dockerd of ours is running, nothing to do"
@@ -19,7 +23,7 @@ main() {
   say "stopping dockerd, process $pid (its containers stop with it)"
   kill "$pid" || die "cannot stop process $pid: run this as the user who ran up.sh"
   # shellcheck disable=SC2317 # called by wait_for
-  gone() { ! kill -0 "$pid" 2>/dev/null; }
+  gone() { ! is_ours "$pid"; }
   wait_for 90 gone || die "process $pid does not stop; see $LOG"
   rm -f "$PIDFILE"
   say "stopped"

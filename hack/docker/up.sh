@@ -6,7 +6,7 @@
 # is missing, and started: by systemd where systemd runs, else as a detached
 # dockerd of our own, which down.sh stops. No configuration file is written.
 #
-# usage: up.sh        exit 0: Docker answers; 3: it cannot, and the reason is said
+# usage: up.sh        exit 0: Docker answers; 3: it cannot, and the reason is said; 2: usage
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=common.sh
@@ -80,7 +80,7 @@ start_detached() {
     flags+=("--add-runtime=segtest-capped=$WRAPPER" --default-runtime=segtest-capped)
   fi
   say "starting dockerd ${flags[*]} (log: $LOG)"
-  setsid dockerd "${flags[@]}" >"$LOG" 2>&1 </dev/null 9>&- &
+  setsid dockerd "${flags[@]}" >>"$LOG" 2>&1 </dev/null 9>&- &
   local pid=$!
   # shellcheck disable=SC2317 # called by wait_for
   up_or_dead() { answers || ! kill -0 "$pid" 2>/dev/null; }
@@ -90,7 +90,15 @@ start_detached() {
   fi
 }
 
+# lock waits for any other up.sh on this host, until this one ends.
+lock() {
+  mkdir -p "$RUN"
+  exec 9>"$RUN/up.lock"
+  until flock --timeout 10 9; do say "another up.sh is at work: waiting for it"; done
+}
+
 start() {
+  ((EUID == 0)) || die "Docker is installed but does not answer. As root: systemctl start docker, or run this script as root."
   if [[ -d /run/systemd/system ]] && ! caps_short; then
     say "starting docker.service (systemctl start docker)"
     systemctl start docker || die "systemctl start docker failed; see: journalctl -u docker"
@@ -101,6 +109,10 @@ start() {
 }
 
 main() {
+  if (($#)); then
+    say "usage: up.sh (it takes no arguments)"
+    exit 2
+  fi
   if answers; then
     report "already running, nothing to do"
     return
@@ -109,16 +121,9 @@ main() {
   unix:///var/run/docker.sock | unix:///run/docker.sock) ;;
   *) die "DOCKER_HOST=$DOCKER_HOST does not answer; this script starts only a local daemon. Unset it, or start that one." ;;
   esac
-  install_missing
-  if answers; then # the package started it
-    report "running"
-    return
-  fi
-  ((EUID == 0)) || die "Docker is installed but does not answer. As root: systemctl start docker, or run this script as root."
-  mkdir -p "$RUN"
-  exec 9>"$RUN/up.lock"
-  flock 9 # of two that start at once, the second finds the first's daemon
-  answers || start
+  ((EUID != 0)) || lock # of two that start at once, the second finds the first's daemon
+  answers || install_missing
+  answers || start # the package may have started it
   report "running"
 }
 

@@ -120,28 +120,38 @@ func TestOutcomes(t *testing.T) {
 func TestSilenceIsAskedTwice(t *testing.T) {
 	t.Parallel()
 	c, address := mute(t)
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	type datagram struct {
+		at          time.Time
+		from, nonce string
+	}
+	came := make(chan datagram, 2)
+	go func() {
+		defer close(came)
+		for range 2 {
+			buf := make([]byte, 100)
+			n, addr, err := c.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			came <- datagram{time.Now(), addr.String(), string(buf[:n])}
+		}
+	}()
 	r := connect(t, start(t).Agent).batch(wire.Batch{
 		Targets: []wire.Target{{Protocol: matrix.UDP, Address: address, PeerUID: "x"}}, Wait: wait, Attempts: 2,
 	})[0]
 	if r.Sample.RTT < wait {
 		t.Errorf("gave up after %s, the wait is %s", r.Sample.RTT, wait)
 	}
-	_ = c.SetReadDeadline(time.Now().Add(patience))
-	var from []string
-	var nonces []string
-	for range 2 {
-		buf := make([]byte, 100)
-		n, addr, err := c.ReadFrom(buf)
-		if err != nil {
-			t.Fatal(err)
-		}
-		from, nonces = append(from, addr.String()), append(nonces, string(buf[:n]))
+	one, two := <-came, <-came
+	if !slices.Equal([]string{one.from, two.from}, r.Sources) {
+		t.Errorf("arrived from %s and %s, the result says %v", one.from, two.from, r.Sources)
 	}
-	if !slices.Equal(from, r.Sources) {
-		t.Errorf("arrived from %v, the result says %v", from, r.Sources)
+	if one.from == two.from || one.nonce == two.nonce {
+		t.Errorf("the second attempt repeats the first: %v %v", one, two)
 	}
-	if from[0] == from[1] || nonces[0] == nonces[1] {
-		t.Errorf("the second attempt repeats the first: %v %q", from, nonces)
+	if apart := two.at.Sub(one.at); apart < 40*time.Millisecond { // 50 ms where they were sent
+		t.Errorf("the attempts came %s apart", apart)
 	}
 }
 
@@ -245,7 +255,11 @@ func TestNothingLeaks(t *testing.T) {
 			other.target(4*i+2, matrix.TCP, 81), wire.Target{Flow: 4*i + 3, Protocol: matrix.UDP, Address: silent, PeerUID: "x"})
 	}
 	l.batch(b)
+	start := time.Now()
 	eventually(t, "two sockets at each agent", func() bool { return sockets(s) == 2 && sockets(other) == 2 })
+	if took := time.Since(start); took > 4*time.Second { // an agent drops a silent visitor after 5 s
+		t.Errorf("sockets were closed only after %s", took)
+	}
 }
 
 func eventually(t *testing.T, what string, is func() bool) {

@@ -11,7 +11,9 @@ import (
 // x/b 2, y/a 4, z/a 7) has 10.0.0.i and fd00::i where addresses are known.
 func TestBlocks(t *testing.T) {
 	t.Parallel()
-	from := func(peers string) []string { return []string{`x/p: {podSelector: {}, ingress: [{from: [` + peers + `]}]}`} }
+	from := func(peers string) []string {
+		return []string{`x/p: {podSelector: {}, ingress: [{from: [` + peers + `]}]}`}
+	}
 	for _, c := range []struct {
 		name            string
 		policies        []string

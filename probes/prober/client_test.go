@@ -35,6 +35,7 @@ func (d dialFunc) Dial(ctx context.Context, ep matrix.Endpoint) (io.ReadWriteClo
 // TestNoGoroutineIsLeft is not parallel: it counts the process's goroutines.
 func TestNoGoroutineIsLeft(t *testing.T) {
 	w := newTown(t, "TCP/80", "shop/web-0")
+	late := &stubborn{closed: make(chan struct{})}
 	for _, row := range []struct {
 		name string
 		dial dialFunc
@@ -46,7 +47,7 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 		}, context.DeadlineExceeded},
 		{"dials too late", func(ctx context.Context, _ matrix.Endpoint) (io.ReadWriteCloser, error) {
 			<-ctx.Done()
-			return &stubborn{closed: make(chan struct{})}, nil
+			return late, nil
 		}, context.DeadlineExceeded},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -66,6 +67,47 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 			}
 			settled(t, before)
 		})
+	}
+	select {
+	case <-late.closed:
+	default:
+		t.Error("the stream that came too late was left open")
+	}
+}
+
+// TestHungStreamIsReplaced has a first stream that hangs and a second that works.
+func TestHungStreamIsReplaced(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, "TCP/80", "shop/web-0")
+	w.dial = func(_ context.Context, ep matrix.Endpoint) (io.ReadWriteCloser, error) {
+		if w.dials == 1 {
+			return &stubborn{closed: make(chan struct{})}, nil
+		}
+		return w.open(ep)
+	}
+	c := prober.NewClient(w, "shop/web-0", prober.Limits{Reply: 300 * time.Millisecond})
+	t.Cleanup(func() { _ = c.Close(context.Background()) })
+	if hello, err := c.Hello(context.Background()); err != nil || hello.Identity.Endpoint != "shop/web-0" || w.dials != 2 {
+		t.Errorf("hello = %+v, %v after %d dials", hello, err, w.dials)
+	}
+}
+
+// TestTruncatedAnswerIsAnError takes a line out of an answer.
+func TestTruncatedAnswerIsAnError(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, "TCP/80", "shop/web-0")
+	w.dial = func(_ context.Context, ep matrix.Endpoint) (io.ReadWriteCloser, error) {
+		return scripted{agent: w.agents[ep], edit: func(r *wire.Response) {
+			if r.Done != nil {
+				r.Done.Count++
+			}
+		}}.serve(t), nil
+	}
+	c := prober.NewClient(w, "shop/web-0", prober.Limits{})
+	t.Cleanup(func() { _ = c.Close(context.Background()) })
+	lines, err := c.Do(context.Background(), wire.Request{Stats: &wire.Stats{}}, 0)
+	if len(lines) != 1 || err == nil || !strings.Contains(err.Error(), "got 1 lines of 2") {
+		t.Errorf("%d lines, %v", len(lines), err)
 	}
 }
 

@@ -312,3 +312,54 @@ func TestPassRefusesNonsense(t *testing.T) {
 		}
 	}
 }
+
+// TestDeadSenderProvesNothing lets a sender fail to reach itself.
+func TestDeadSenderProvesNothing(t *testing.T) {
+	t.Parallel()
+	w := newTown(t, "TCP/80", "shop/web-0")
+	w.dial = func(_ context.Context, ep matrix.Endpoint) (io.ReadWriteCloser, error) {
+		return scripted{agent: w.agents[ep], edit: func(r *wire.Response) {
+			if r.Result != nil && r.Result.Flow < 0 {
+				r.Result.Sample.Outcome = matrix.TimedOut
+			}
+		}}.serve(t), nil
+	}
+	q := w.ask(0, "shop/web-0", "shop/web-0", matrix.TCP, 81)
+	q.To, q.PeerUID = []matrix.Endpoint{"world/127.0.0.1"}, "none"
+	c := pass(t, w.fleet(prober.Limits{}), prober.Plan{Members: w.members, Questions: []prober.Question{q}})[0]
+	if c.Sample.Outcome != matrix.Unknown || !strings.Contains(c.Evidence.Cause, "refused, but the sender shop/web-0 does not reach itself") {
+		t.Errorf("cell = %+v", c)
+	}
+}
+
+// BenchmarkPass is 324 flows between nine agents of this process, all open.
+func BenchmarkPass(b *testing.B) {
+	var endpoints []matrix.Endpoint
+	for i := range 9 {
+		endpoints = append(endpoints, matrix.Endpoint(fmt.Sprintf("shop/pod-%d", i)))
+	}
+	w := newTown(b, "TCP/80,TCP/81,UDP/80,UDP/81", endpoints...)
+	f := w.fleet(prober.Limits{})
+	p := prober.Plan{Members: w.members, Wait: prober.MinDenyWait}
+	for _, from := range endpoints {
+		for _, to := range endpoints {
+			for _, protocol := range []matrix.Protocol{matrix.TCP, matrix.UDP} {
+				for _, port := range []int{80, 81} {
+					p.Questions = append(p.Questions, w.ask(len(p.Questions), from, to, protocol, port))
+				}
+			}
+		}
+	}
+	for b.Loop() {
+		cells, err := f.Pass(context.Background(), p)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, c := range cells {
+			if c.Sample.Outcome != matrix.Connected {
+				b.Fatalf("%+v", c)
+			}
+		}
+	}
+	b.ReportMetric(float64(len(p.Questions)), "flows")
+}

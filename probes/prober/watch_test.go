@@ -2,6 +2,7 @@ package prober_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,7 +65,10 @@ func TestWatch(t *testing.T) {
 		outcome matrix.Outcome
 	}{{3, matrix.Connected}, {1, matrix.Connected}, {2, matrix.Refused}} {
 		g := got[i]
-		if g.Flow != want.flow || g.Error != "" || g.Series.Flow != want.flow || g.Series.Taken < 3 || g.Series.Runs[0].Outcome != want.outcome {
+		wrong := slices.ContainsFunc(g.Series.Runs, func(r wire.Run) bool {
+			return r.Outcome != want.outcome && r.Outcome != matrix.Unknown // a busy machine misses ticks
+		})
+		if g.Flow != want.flow || g.Error != "" || g.Series.Flow != want.flow || g.Series.Taken < 3 || wrong {
 			t.Errorf("watched %d: %+v, want %+v", i, g, want)
 		}
 	}
