@@ -77,7 +77,7 @@ func (j *Journal) append(l line) (err error) {
 			err = fmt.Errorf("journalling in %s: %w", j.path, err)
 		}
 	}()
-	if err := error(nil); err != nil { // until the file is closed
+	if err := lock(f); err != nil { // until the file is closed
 		return err
 	}
 	end, err := dropTorn(f)

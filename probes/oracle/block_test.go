@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/oracle"
 )
 
@@ -72,4 +73,20 @@ func TestMappedAddressesAreIPv4(t *testing.T) {
 		p.Addresses = []netip.Addr{netip.MustParseAddr("::ffff:10.0.0.4")}
 	})
 	check(t, w, want{"y/a → x/a TCP/80": allow})
+}
+
+func TestTheFirstOpenQuestionIsTheReason(t *testing.T) {
+	t.Parallel()
+	o := mustNew(t, grid(`x/p: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.1.0.0/16}}, {ipBlock: {cidr: 10.2.0.0/16}}]}, {from: [{ipBlock: {cidr: 10.3.0.0/16}}]}]}`))
+	d := o.Decide(mustFlow(t, "y/a → x/a TCP/80"))
+	const want = "ipBlock 10.1.0.0/16 depends on the address of y/a, which is known only on a running cluster"
+	if d.Reason != want || d.Ingress.Reason != want || refs(d.Ingress) != "x/p rule 0 (0.yaml:10:5)" {
+		t.Errorf("got %q by %s, want %q by rule 0", d.Reason, refs(d.Ingress), want)
+	}
+	twice := tweak(grid(`x/p: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.1.0.0/16}}], ports: [{port: web}]}]}`), "x/a", func(p *oracle.Pod) {
+		p.Ports = []oracle.Port{{Name: "web", Protocol: matrix.TCP, Port: 80}, {Name: "web", Protocol: matrix.TCP, Port: 81}}
+	})
+	if d := mustNew(t, twice).Decide(mustFlow(t, "y/a → x/a TCP/80")); d.Intent != undefined || d.Reason != want {
+		t.Errorf("got %s, %q, want the peer's question first", d.Intent, d.Reason)
+	}
 }

@@ -64,7 +64,7 @@ func (at place) cidr(field, text string) (netip.Prefix, bool) {
 	case prefix.Addr().Is4In6():
 		at.add(fmt.Sprintf("%s %q is an IPv4 address in IPv6 form, which systems read in different ways", field, text), "write it as IPv4")
 	default:
-		return prefix.Masked(), true
+		return prefix, true
 	}
 	return netip.Prefix{}, false
 }

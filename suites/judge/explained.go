@@ -51,10 +51,10 @@ func (t *trace) leaks(found *findings) {
 	bounded, gaps := true, 0
 	for _, w := range t.windows {
 		switch {
-		case w.First < t.fault.Injected[0]:
+		case w.Seen < t.fault.Injected[0]:
 			found.add(matrix.Fail, KindLeakFault, fmt.Sprintf("open for %s before the fault was injected", Span(w)))
 		case t.expect.Gap == "":
-			found.add(matrix.Fail, KindLeakFault, fmt.Sprintf("open for %s, first by %s, %s after the injection", Span(w), w.Outcome, Short(w.First-t.fault.Injected[0])))
+			found.add(matrix.Fail, KindLeakFault, fmt.Sprintf("open for %s, first by %s, %s after the injection", Span(w), w.Outcome, Short(w.Seen-t.fault.Injected[0])))
 		case t.fault.Healed.Seen && w.First > t.fault.Healed.At+t.expect.Bound:
 			found.add(matrix.Fail, KindLeakFault, fmt.Sprintf("open for %s long after the fault had healed, which the known gap %s does not explain", Span(w), t.expect.Gap))
 		default:

@@ -11,6 +11,10 @@ import (
 	"github.com/segtest/segtest/suites/run/record"
 )
 
+// retransmission is the initial timeout after which Linux sends a SYN again
+// (RFC 6298 section 2): an answer that came later may be to another packet.
+const retransmission = time.Second
+
 // trace is what was seen on one flow through one fault.
 type trace struct {
 	fault    record.Fault
@@ -67,7 +71,11 @@ func (t *trace) read(w record.Watched) {
 			continue
 		}
 		last = max(r.First, r.Last)
-		t.samples = append(t.samples, stretch{mark: markOf(r.Outcome, t.deny), outcome: r.Outcome, count: r.Count, first: min(r.First, r.Last), last: last})
+		next := stretch{mark: markOf(r.Outcome, t.deny), outcome: r.Outcome, count: r.Count, first: min(r.First, r.Last), last: last}
+		if t.deny && r.Outcome.Passed() && r.End-last >= retransmission {
+			next.answer = r.End
+		}
+		t.samples = append(t.samples, next)
 	}
 	if t.disorder {
 		slices.SortStableFunc(t.samples, func(a, b stretch) int { return cmp.Compare(a.first, b.first) })

@@ -10,11 +10,17 @@ import (
 // Window is a stretch in which a flow was not as it must be: a leak of a denied
 // flow, an outage of an allowed one. A sample is a point in time, that of its
 // first packet; its deadline is below the time of a retransmission, so no
-// sample speaks for another instant. Between two samples that agree nothing is
+// sample speaks for another instant. The exception is an answer that came only
+// after the kernel of a frozen sampler had tried again: it speaks for some
+// instant between its first packet and the answer, and for no length of time.
+// Between two samples that agree nothing is
 // taken to have changed, which holds for changes slower than the period.
 type Window struct {
 	First time.Duration // first sample that was wrong
-	Last  time.Duration // last sample that was wrong
+	// Seen is when the flow was wrong at the latest for the first time: First,
+	// or the answer where that came late.
+	Seen time.Duration
+	Last time.Duration // last sample that was wrong
 	// After and Before are the last right sample before the window and the first
 	// one after it: the window is within them. Where there is none they are the
 	// limits of what was watched, and OpenStart or OpenEnd is set: the window may
@@ -50,6 +56,9 @@ type stretch struct {
 	outcome     matrix.Outcome
 	count       int
 	first, last time.Duration
+	// answer is when the last answer came, where that was so late that another
+	// packet than the first may have got through; 0 where it was not.
+	answer time.Duration
 }
 
 // at is the time of sample i; exact for the first and the last.
@@ -123,16 +132,18 @@ func windows(in []stretch, from, to, period time.Duration) []Window {
 			after, seen = s.last, true
 		case wrong:
 			if w == nil {
-				out = append(out, Window{First: s.first, After: after, OpenStart: !seen, Before: to, OpenEnd: true, Outcome: s.outcome})
+				out = append(out, Window{First: s.first, Seen: max(s.first, s.answer), After: after, OpenStart: !seen, Before: to, OpenEnd: true, Outcome: s.outcome})
 				w = &out[len(out)-1]
 				run = s.first
 			} else if holed {
 				run = s.first
 			}
-			holed = false
+			holed = s.answer > 0 // it says nothing of how long
 			w.Last = s.last
 			w.Samples += s.count
-			w.Lower = max(w.Lower, s.last-run)
+			if !holed {
+				w.Lower = max(w.Lower, s.last-run)
+			}
 		}
 	}
 	for i := range out {

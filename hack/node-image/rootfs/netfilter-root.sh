@@ -8,7 +8,7 @@ tar=$2
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 
-programs='usr/bin/dash usr/sbin/conntrack usr/sbin/nft usr/sbin/xtables-nft-multi'
+programs='usr/bin/dash usr/bin/grep usr/sbin/conntrack usr/sbin/nft usr/sbin/xtables-nft-multi'
 extensions=$(find usr/lib -path '*/xtables/*.so')
 
 # libraries prints what the programs load, as link and as the file behind it. ldd

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/clientcmd"
 )
 
 const (
@@ -29,6 +30,10 @@ const (
 	repairEvery = 5 * time.Second
 	// settle lets the events of one change arrive before it is acted on.
 	settle = 50 * time.Millisecond
+	// kubeletConfig says where the API is.
+	kubeletConfig = "/etc/kubernetes/kubelet.conf"
+	// readyFile appears once the node's network was in step; the pod's startup probe reads it.
+	readyFile = "/run/routed-ready"
 )
 
 func main() {
@@ -45,9 +50,9 @@ func run(ctx context.Context, self string) error {
 	if self == "" {
 		return errors.New("MY_NODE_NAME is not set")
 	}
-	config, err := rest.InClusterConfig()
+	config, err := apiConfig()
 	if err != nil {
-		return fmt.Errorf("reading the pod's service account: %w", err)
+		return err
 	}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
@@ -84,9 +89,33 @@ func run(ctx context.Context, self string) error {
 		if err != nil {
 			return fmt.Errorf("listing nodes: %w", err)
 		}
-		return network.apply(layoutOf(all, self))
+		want := layoutOf(all, self)
+		if err := network.apply(want); err != nil || len(want.local) == 0 {
+			return err
+		}
+		return os.WriteFile(readyFile, []byte("ready\n"), 0o644)
 	})
 	return nil
+}
+
+// apiConfig is the pod's own identity, at the address that the node's kubelet uses:
+// the Service address needs kube-proxy, and routes should not have to wait for it.
+func apiConfig() (*rest.Config, error) {
+	config, err := rest.InClusterConfig()
+	if err != nil {
+		return nil, fmt.Errorf("reading the pod's service account: %w", err)
+	}
+	kubelet, err := clientcmd.LoadFromFile(kubeletConfig)
+	if err != nil {
+		slog.Info("using the Service address of the API", "reason", err)
+		return config, nil
+	}
+	if current := kubelet.Contexts[kubelet.CurrentContext]; current != nil {
+		if cluster := kubelet.Clusters[current.Cluster]; cluster != nil {
+			config.Host = cluster.Server
+		}
+	}
+	return config, nil
 }
 
 // watchRoutes calls poke whenever a route is removed from the node.
