@@ -108,7 +108,7 @@ func (p Profile) ExpectReplaced(inv Inventory, flow matrix.Flow, gone Pod) Expec
 	// but receivers that are isolated refuse it.
 	receives := slices.ContainsFunc(inv.PodsOf(flow.To), is)
 	sends := slices.ContainsFunc(inv.PodsOf(flow.From), is)
-	if p.PodStart != nil && (receives || sends && gone.Egress) {
+	if p.PodStart != nil && (receives && gone.Ingress || sends && gone.Egress) {
 		e.Gap, e.Bound, e.Link = p.PodStart.ID, time.Duration(p.PodStart.Bound), p.PodStart.Link
 	}
 	return e

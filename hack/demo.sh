@@ -17,7 +17,10 @@ go build -trimpath -o bin/segtest ./cmd/segtest
 say "the plan: what is declared, and what the policies compute to (no cluster needed)"
 bin/segtest plan "$scenario"
 
-ensure_cluster_host
+say "a Docker daemon"
+hack/docker/up.sh
+say "a node image"
+ensure_node_image
 
 say "running $scenario"
 mkdir -p "$out"

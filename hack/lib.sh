@@ -11,11 +11,10 @@ need_go() {
   exit 3
 }
 
-# ensure_cluster_host makes sure that a Docker daemon answers and that a node
-# image is present or can be pulled; builds one from source where it cannot.
-# Expects bin/segtest.
-ensure_cluster_host() {
-  hack/docker/up.sh
+# ensure_node_image makes sure that a node image is present or can be pulled,
+# and builds one from source where neither is so. Expects bin/segtest and a
+# Docker daemon.
+ensure_node_image() {
   if docker image inspect segtest.local/node:v1.37.2 >/dev/null 2>&1 || ! bin/segtest doctor --only image; then
     hack/node-image/build.sh
   fi

@@ -2,8 +2,9 @@
 # Runs the named parts of the tests (unit, kernel, e2e), sets up what each
 # needs, and ends with the time of each part and go test's own summary lines.
 # Exits 1 when a test fails, 3 where the host lacks what a part needs.
+# shellcheck disable=SC2317 # the parts are called by name
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 # shellcheck source=hack/lib.sh
 source hack/lib.sh
 
@@ -24,18 +25,24 @@ part() {
   return "$rc"
 }
 
-unit() { part unit go test -race ./...; }
+unit() {
+  part unit go test -race ./... &&
+    part unit-image go -C hack/node-image/routed test ./...
+}
 
 kernel() {
   part kernel-host hack/kernel-host.sh &&
-    part kernel env SEGTEST_NETNS=1 go test -count=1 -timeout 10m ./probes/agent/...
+    part kernel env SEGTEST_NETNS=1 go test -count=1 -timeout 10m ./probes/netns/...
 }
 
+# With -p 1 two clusters never share the host, and go test shows what happens
+# while it happens.
 e2e() {
-  part docker hack/docker/up.sh &&
-    part build go build -trimpath -o bin/segtest ./cmd/segtest &&
-    part image ensure_cluster_host &&
-    part e2e env SEGTEST_E2E=1 go test -count=1 -v -timeout 24m -p 1 ./suites/e2e/...
+  part build go build -trimpath -o bin/segtest ./cmd/segtest &&
+    part docker hack/docker/up.sh &&
+    part node-image ensure_node_image &&
+    part e2e env SEGTEST_E2E=1 go test -count=1 -v -run '^TestE2E' -timeout 24m -p 1 \
+      ./cmd/segtest ./suites/segmentation ./fixtures/cluster/kindcluster ./fixtures/deploy ./chaos/...
 }
 
 need_go

@@ -259,6 +259,17 @@ func TestDecidingRules(t *testing.T) {
 	}
 }
 
+func TestReasonOfADenyNamesANearMissOnlyWhereThereIsOne(t *testing.T) {
+	t.Parallel()
+	o := mustNew(t, grid(`x/p: {podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {pod: b}}}], ports: [{port: 80}]}]}`))
+	near := o.Decide(mustFlow(t, "x/b → x/a TCP/81")).Ingress.Reason
+	far := o.Decide(mustFlow(t, "x/c → x/a TCP/80")).Ingress.Reason
+	const miss = "x/p rule 0 fits the pods but not the port"
+	if !strings.Contains(near, miss) || strings.Contains(far, miss) {
+		t.Errorf("got %q and %q, want the near miss in the first only", near, far)
+	}
+}
+
 func refs(h oracle.Half) string {
 	var all []string
 	for _, r := range h.By {
