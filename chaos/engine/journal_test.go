@@ -203,27 +203,28 @@ func TestUnknownUndoIsRefusedAndKept(t *testing.T) {
 func TestConcurrentWritersLoseNothing(t *testing.T) {
 	t.Parallel()
 	w := newWriter(t)
+	const writers, each = 8, 25
 	var wg sync.WaitGroup
-	for i := range 20 {
+	for i := range writers {
 		wg.Go(func() {
 			j, err := engine.OpenJournal(w.path)
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			id := fmt.Sprint(i)
-			if err := j.Begin(engine.Entry{ID: id, Undo: unpause(id)}); err != nil {
-				t.Error(err)
-			}
-			if i%2 == 0 {
-				if err := j.Done(id); err != nil {
+			for n := range each {
+				id := fmt.Sprintf("%d-%d", i, n)
+				if err := j.Begin(engine.Entry{ID: id, Undo: unpause(id)}); err != nil {
 					t.Error(err)
 				}
+			}
+			if err := j.Done(fmt.Sprintf("%d-0", i)); err != nil {
+				t.Error(err)
 			}
 		})
 	}
 	wg.Wait()
-	if entries, err := engine.Pending(w.path); err != nil || len(entries) != 10 {
-		t.Errorf("pending %q, %v; want the ten odd ones", ids(entries), err)
+	if entries, err := engine.Pending(w.path); err != nil || len(entries) != writers*(each-1) {
+		t.Errorf("%d are pending, %v; want %d", len(entries), err, writers*(each-1))
 	}
 }

@@ -22,7 +22,8 @@ import (
 )
 
 // look is what a node of a real cluster printed; the agent holds queue 98 by
-// the socket with inode 405720. Port id 1 of another protocol is not a queue.
+// the socket with inode 405720. Its port 4093 of another protocol is no queue;
+// somebody else holds queue 101 by that port.
 const look = `# stat
 625 (netpol (x) y) S 601 625 625 0 -1 4194560 3171 0 0 0 13 5 0 0 20 0 10 0 309614 1286868992 11090 18446744073709551615 4194304
 # sockets
@@ -31,7 +32,7 @@ socket:[405720]
 # netlink
 sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode
 000000003f1bad11 0   1          00000440 0        0        0     2        0        405980
-00000000234c69a2 9   7          00000001 0        0        0     2        0        405711
+00000000234c69a2 9   4093       00000001 0        0        0     2        0        405711
 00000000336a3f22 12  1          00000000 0        0        0     2        0        405720
 0000000033aaaa22 12  4093       00000000 0        0        0     2        0        405999
 # queues

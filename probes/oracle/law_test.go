@@ -128,6 +128,7 @@ func rank(i matrix.Intent) int {
 func TestAnAllowRuleNeverCloses(t *testing.T) {
 	t.Parallel()
 	law(t, func(t *testing.T, r random, w oracle.World) {
+		t.Helper()
 		x := allFlows(w)
 		before := mustNew(t, w).Matrix(x)
 		spec := &w.Policies[r.IntN(len(w.Policies))].Spec
@@ -151,6 +152,7 @@ func TestAnAllowRuleNeverCloses(t *testing.T) {
 func TestOrderNeverMatters(t *testing.T) {
 	t.Parallel()
 	law(t, func(t *testing.T, r random, w oracle.World) {
+		t.Helper()
 		x := allFlows(w)
 		before := mustNew(t, w).Matrix(x)
 		w.Policies, w.Pods = slices.Clone(w.Policies), slices.Clone(w.Pods)
@@ -169,6 +171,7 @@ func TestOrderNeverMatters(t *testing.T) {
 func TestNamesOfLabelsNeverMatter(t *testing.T) {
 	t.Parallel()
 	law(t, func(t *testing.T, _ random, w oracle.World) {
+		t.Helper()
 		x := allFlows(w)
 		before := mustNew(t, w).Matrix(x)
 		after := mustNew(t, renameLabel(w, "pod", "segment.example.com/role")).Matrix(x)
