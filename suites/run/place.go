@@ -33,13 +33,22 @@ import (
 type place struct {
 	cluster    cluster.Cluster
 	client     kubernetes.Interface
+	probe      *image.Image // nil: every node has the image
 	deployment *deploy.Deployment
 	fleet      *prober.Fleet
 }
 
-// startCluster makes the cluster and writes its facts down.
+// startCluster makes the cluster and writes its facts down. The probe image is
+// built first: it is the quicker one to fail.
 func (s *Session) startCluster(ctx context.Context) error {
 	sc := s.opts.Scenario
+	if s.opts.ProbeImage == "" {
+		var err error
+		s.opts.Progress("building the probe image")
+		if s.place.probe, err = image.Probe(ctx, image.Source{}); err != nil {
+			return err
+		}
+	}
 	manifests := make([]string, len(sc.Cluster.CNI.Manifests))
 	for i, m := range sc.Cluster.CNI.Manifests {
 		abs, err := filepath.Abs(filepath.FromSlash(m))
@@ -91,12 +100,8 @@ func (s *Session) loadProbe(ctx context.Context) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("cluster %s has no way to load an image: put the probe image on its nodes and name it with --probe-image", s.place.cluster.Name())
 	}
-	s.opts.Progress("building and loading the probe image")
-	probe, err := image.Probe(ctx, image.Source{})
-	if err != nil {
-		return "", err
-	}
-	return probe.Ref, loader.LoadImage(ctx, probe.Ref, probe.Open)
+	s.opts.Progress("loading the probe image")
+	return s.place.probe.Ref, loader.LoadImage(ctx, s.place.probe.Ref, s.place.probe.Open)
 }
 
 // deployPlan says to deploy what the scenario says to load.

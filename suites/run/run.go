@@ -236,5 +236,13 @@ func (s *Session) All(ctx context.Context) error {
 // Err is why the run ended early, nil while it goes on or when it is whole.
 func (s *Session) Err() error { return s.failed }
 
+// Kubeconfig is the private file of the run's cluster, "" while there is none.
+func (s *Session) Kubeconfig() string {
+	if s.place.cluster == nil {
+		return ""
+	}
+	return s.place.cluster.Kubeconfig()
+}
+
 // Record is what has been written so far.
 func (s *Session) Record() record.Record { return s.seen.record }

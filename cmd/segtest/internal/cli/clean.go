@@ -14,10 +14,11 @@ func newClean(io stdio) *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
 		Use:   "clean",
-		Short: "remove what killed runs left, and nothing else",
-		Long: `Removes the clusters of runs whose process is gone, their kubeconfigs and state
-files. What carries no name of segtest's is never touched, nor is the cluster
-of a run that still goes, or was kept, unless --all is given.`,
+		Short: "remove what killed and kept runs left, and nothing else",
+		Long: `Removes the clusters of runs whose process is gone, killed runs and those with
+--keep alike, with their kubeconfigs and state files. What carries no name of
+segtest's is never touched, nor is the cluster of a run that still goes, or of
+which nobody knows whose it is, unless --all is given.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p := newProgress(io.err)
@@ -41,7 +42,7 @@ of a run that still goes, or was kept, unless --all is given.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "also the clusters of runs that still go or were kept")
+	cmd.Flags().BoolVar(&all, "all", false, "also the clusters of runs that still go, and those without a state file")
 	return cmd
 }
 

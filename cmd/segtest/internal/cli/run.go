@@ -10,11 +10,15 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
 
 	"github.com/segtest/segtest/fixtures/cluster"
 	"github.com/segtest/segtest/fixtures/cluster/existing"
 	"github.com/segtest/segtest/fixtures/cluster/kindcluster"
+	"github.com/segtest/segtest/fixtures/deploy"
 	"github.com/segtest/segtest/fixtures/scenario"
 	"github.com/segtest/segtest/suites/judge"
 	"github.com/segtest/segtest/suites/run"
@@ -85,46 +89,84 @@ func runScenario(ctx context.Context, io stdio, path string, f runFlags) error {
 	if f.image != "" {
 		sc.Cluster.Image = f.image
 	}
+	if _, err := run.Flows(sc, keep); err != nil {
+		return usageError(err)
+	}
 	id := run.NewID()
 	dir := f.out
 	if dir == "" {
 		dir = filepath.Join(".segtest", "runs", id)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return environmentError(fmt.Errorf("making the folder of the run: %w", err))
-	}
-	recordFile := filepath.Join(dir, "record.jsonl")
-	history, err := record.Create(recordFile)
+	history, err := openRecord(dir)
 	if err != nil {
 		return environmentError(err)
 	}
 	progress := newProgress(io.err)
-	progress.Printf("run %s of %s, seed %d, record %s", id, sc.Name, f.seed, recordFile)
+	progress.Printf("run %s of %s, seed %d, record %s", id, sc.Name, f.seed, recordFile(dir))
+	quiet(f.verbose, progress.Printf)
 	session, err := run.New(run.Options{
 		Scenario: sc, Provider: provider(f, dir), History: history, RunID: id, Seed: f.seed,
 		ProbeImage: f.probe, Facts: facts(), Select: keep, Progress: progress.Printf, Safety: safety(dir),
 	})
 	if err != nil {
 		progress.Close()
-		return usageError(errors.Join(err, history.Close()))
+		return environmentError(errors.Join(err, history.Close()))
 	}
 	result, err := pass(ctx, io, sc, session, f)
 	progress.Close()
 	err = errors.Join(err, writeAll(io.out, sinks, result))
 	if f.keep {
-		fmt.Fprintf(io.err, "the cluster is kept: KUBECONFIG=%s kubectl get pods -A\nremove it with: segtest clean --all\n", kubeconfig(dir))
+		fmt.Fprint(io.err, kept(session, f, id))
 	}
-	if err != nil {
-		code := exitEnvironment
-		if result.ExitCode() == exitViolated {
-			code = exitViolated
-		}
-		return &exitError{code: code, err: fmt.Errorf("%w\nwhat was observed is in %s: segtest report %s", err, recordFile, recordFile)}
-	}
-	if code := result.ExitCode(); code != exitOK {
+	return outcome(result, err, recordFile(dir))
+}
+
+// outcome is what a run exits with. An error of the machinery does not hide a
+// violation or an interruption that the record holds.
+func outcome(result judge.Result, err error, record string) error {
+	code := result.ExitCode()
+	switch {
+	case err == nil && code == exitOK:
+		return nil
+	case err == nil:
 		return &exitError{code: code}
+	case code != exitViolated && code != exitInterrupted:
+		code = exitEnvironment
 	}
-	return nil
+	return &exitError{code: code, err: fmt.Errorf("%w\nwhat was observed is in %s: segtest report %s", err, record, record)}
+}
+
+// openRecord makes the folder of a run and the record in it.
+func openRecord(dir string) (*record.Writer, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("making the folder of the run: %w", err)
+	}
+	return record.Create(recordFile(dir))
+}
+
+func recordFile(dir string) string { return filepath.Join(dir, "record.jsonl") }
+
+// kept says how to reach and how to remove what --keep left, "" where there is
+// nothing.
+func kept(session *run.Session, f runFlags, id string) string {
+	kubeconfig := session.Kubeconfig()
+	switch {
+	case kubeconfig == "":
+		return ""
+	case f.context != "":
+		return fmt.Sprintf("what was deployed is kept; remove it with: kubectl --context %s delete namespaces --selector %s=%s\n", f.context, deploy.RunLabel, id)
+	}
+	return fmt.Sprintf("the cluster is kept: KUBECONFIG=%s kubectl get pods -A\nremove it with: segtest clean\n", kubeconfig)
+}
+
+// quiet keeps the Kubernetes libraries from writing over the progress: what
+// they log are retries, whose outcome comes back as an error where it matters.
+func quiet(verbose bool, progress cluster.Progress) {
+	log := logr.Discard()
+	if verbose {
+		log = funcr.New(func(_, line string) { progress("kubernetes: %s", line) }, funcr.Options{})
+	}
+	klog.SetLogger(log)
 }
 
 // pass runs the tree once, ends the session and judges its record.
@@ -178,5 +220,3 @@ func facts() map[string]string {
 	}
 	return facts
 }
-
-func kubeconfig(dir string) string { return filepath.Join(dir, "kubeconfig") }
