@@ -16,7 +16,8 @@ func shop() chaos.Inventory {
 	inv := chaos.Inventory{
 		Cluster: "segtest-1",
 		Nodes: []chaos.Node{
-			{Name: "segtest-1-worker2"}, {Name: "segtest-1-worker"},
+			{Name: "segtest-1-worker2"},
+			{Name: "segtest-1-worker"},
 			{Name: "segtest-1-control-plane", ControlPlane: true},
 		},
 	}

@@ -17,6 +17,10 @@ type Profile struct {
 	// PodStart is the gap by which flows that are denied at a new pod open until
 	// the agents have heard of it; nil where none does.
 	PodStart *Gap `json:"podStart,omitempty"`
+	// AgentFreeze is the gap by which a denied flow opens while all its owners
+	// are frozen; its bound is what comes on top of the time they are. nil where
+	// none does.
+	AgentFreeze *Gap `json:"agentFreeze,omitempty"`
 }
 
 // AgentDeath is what happens to flows while policy agents are dead. A flow's
@@ -94,6 +98,24 @@ func (p Profile) ExpectAgentsDead(inv Inventory, flow matrix.Flow, dead []string
 			alive := slices.ContainsFunc(owners, func(node string) bool { return !isDead(node) })
 			if gap := p.Agent.Opens; gap != nil && len(owners) > 0 && !alive {
 				e.Gap, e.Bound, e.Link = gap.ID, time.Duration(gap.Bound)+extra, gap.Link
+			}
+		}
+	}
+	return e
+}
+
+// ExpectFrozen is what a frozen node explains on a flow: its pods can neither
+// send nor receive, and flows that nobody else enforces may open, because the
+// kernel of the node goes on and the queue of the agent runs over.
+func (p Profile) ExpectFrozen(inv Inventory, flow matrix.Flow, node string, hold time.Duration) Expect {
+	e := ExpectGone(inv, flow, func(pod Pod) bool { return pod.Node == node })
+	if p.AgentFreeze == nil {
+		return e
+	}
+	for _, from := range inv.PodsOf(flow.From) {
+		for _, to := range inv.PodsOf(flow.To) {
+			if from.UID != to.UID && slices.Equal(p.Owners(inv, from, to), []string{node}) {
+				e.Gap, e.Bound, e.Link = p.AgentFreeze.ID, hold+time.Duration(p.AgentFreeze.Bound), p.AgentFreeze.Link
 			}
 		}
 	}

@@ -140,7 +140,7 @@ func ReaperMain(ctx context.Context, orders io.Reader, journal string, undoer ch
 	}
 }
 
-func now() time.Time { return time.Now() } //nolint:forbidigo // deadlines only
+func now() time.Time { return time.Now() }
 
 // earliest deadline; "" for none, ties by id.
 func earliest(due map[string]time.Time) (id string, at time.Time) {

@@ -20,20 +20,23 @@ import (
 // TestMain lets this binary be a reaper, and a run that is killed while a node
 // is paused.
 func TestMain(m *testing.M) {
-	if len(os.Args) < 3 {
-		os.Exit(m.Run())
-	}
-	switch journal := os.Args[2]; os.Args[1] {
-	case "be-a-reaper":
-		if err := engine.ReaperMain(context.Background(), os.Stdin, journal, engine.HostUndoer{Settle: 100 * time.Millisecond}, os.Stderr); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+	var role func() error
+	if len(os.Args) > 2 {
+		switch journal := os.Args[2]; os.Args[1] {
+		case "be-a-reaper":
+			role = func() error {
+				return engine.ReaperMain(context.Background(), os.Stdin, journal, engine.HostUndoer{Settle: 100 * time.Millisecond}, os.Stderr)
+			}
+		case "be-killed":
+			role = func() error { return beKilled(journal, os.Args[3], os.Args[4], os.Args[5]) }
 		}
-	case "be-killed":
-		fmt.Fprintln(os.Stderr, beKilled(journal, os.Args[3], os.Args[4], os.Args[5]))
-		os.Exit(1)
-	default:
-		os.Exit(m.Run())
+	}
+	if role == nil {
+		m.Run()
+		return
+	}
+	if err := role(); err != nil {
+		panic(err) // the exit code of a helper process
 	}
 }
 

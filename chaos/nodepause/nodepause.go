@@ -68,8 +68,8 @@ func plan(_ *rand.Rand, inv chaos.Inventory, p chaos.Params) (chaos.Step, error)
 	}, nil
 }
 
-func expect(_ chaos.Profile, step chaos.Step, inv chaos.Inventory, flow matrix.Flow) chaos.Expect {
-	return chaos.ExpectGone(inv, flow, func(p chaos.Pod) bool { return p.Node == step.Node })
+func expect(profile chaos.Profile, step chaos.Step, inv chaos.Inventory, flow matrix.Flow) chaos.Expect {
+	return profile.ExpectFrozen(inv, flow, step.Node, step.Hold)
 }
 
 type fault struct{}

@@ -153,6 +153,34 @@ func TestPreflightSkipsClustersThatCannotPause(t *testing.T) {
 	}
 }
 
+// A flow may open while its only enforcing node is frozen, and no other may.
+func TestExpectTheFreezeGapWhereNobodyElseEnforces(t *testing.T) {
+	t.Parallel()
+	step, err := plan("of shop/db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gap := &chaos.Gap{ID: "agent-freeze-opens", Bound: chaos.Duration(3 * time.Second), Link: "https://example.org"}
+	inv := inventory()
+	for i := range inv.Pods {
+		inv.Pods[i].Ingress = true
+	}
+	for flow, opens := range map[matrix.Flow]bool{
+		{From: "shop/web-0", To: "shop/db-0"}: onOneNode(inv, "shop/web-0", "shop/db-0"),
+		{From: "shop/web-1", To: "shop/db-0"}: onOneNode(inv, "shop/web-1", "shop/db-0"),
+		{From: "shop/db-0", To: "shop/db-0"}:  false,
+	} {
+		got := nodepause.Kind().Expect(chaos.Profile{AgentFreeze: gap}, step, inv, flow)
+		if want := step.Hold + 3*time.Second; (got.Gap != "") != opens || opens && got.Bound != want {
+			t.Errorf("%v: %+v, want a gap %t of %v", flow, got, opens, want)
+		}
+	}
+}
+
+func onOneNode(inv chaos.Inventory, a, b matrix.Endpoint) bool {
+	return inv.PodsOf(a)[0].Node == inv.PodsOf(b)[0].Node
+}
+
 func TestExpectOnlyFlowsOfTheNode(t *testing.T) {
 	t.Parallel()
 	step, err := plan("of shop/db")

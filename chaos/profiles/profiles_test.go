@@ -24,7 +24,7 @@ func TestEveryGapHasABoundAMeasurementAndALink(t *testing.T) {
 		if p.Name+".yaml" != files[i] || p.Summary == "" {
 			t.Errorf("%s holds profile %q with summary %q", files[i], p.Name, p.Summary)
 		}
-		for _, gap := range []*chaos.Gap{p.Agent.Opens, p.PodStart} {
+		for _, gap := range []*chaos.Gap{p.Agent.Opens, p.PodStart, p.AgentFreeze} {
 			if gap == nil {
 				continue
 			}

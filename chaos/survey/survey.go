@@ -102,7 +102,7 @@ func agentOf(pod *corev1.Pod, container string) (chaos.Agent, bool) {
 	for _, s := range pod.Status.ContainerStatuses {
 		if s.Name == container {
 			a.ContainerID = strings.TrimPrefix(s.ContainerID, "containerd://")
-			a.Restarts = recentRestarts(s, time.Now()) //nolint:forbidigo // compared with wall clocks of the API
+			a.Restarts = recentRestarts(s, time.Now())
 		}
 	}
 	return a, true

@@ -15,7 +15,7 @@ import (
 // and the faults.
 func Text(w io.Writer, r judge.Result, o TextOptions) error {
 	out := headline(r, o)
-	if r.Unenforced == "" {
+	if r.Unenforced == "" && probed(r) {
 		out = append(out, matrixText(r, o)...)
 		out = append(out, findingsText(r, o)...)
 		out = append(out, faultsText(r, o)...)
@@ -27,6 +27,12 @@ func Text(w io.Writer, r judge.Result, o TextOptions) error {
 		return fmt.Errorf("writing text: %w", err)
 	}
 	return nil
+}
+
+// probed reports that a flow was asked at all. A run that failed before has
+// nothing to show but why.
+func probed(r judge.Result) bool {
+	return r.Incomplete == "" || slices.ContainsFunc(r.Cases, func(c judge.Case) bool { return c.Flow != judge.None })
 }
 
 // printable is foreign text without escapes, and without symbols where they
@@ -69,8 +75,15 @@ func headline(r judge.Result, o TextOptions) []string {
 	if r.Unenforced != "" {
 		return out
 	}
+	see := ", see below"
+	if !probed(r) {
+		see = ": segtest plan " + shell(printable(o, r.Header.File))
+	}
 	if n := len(r.Disagreements); n > 0 {
-		out = append(out, "  "+o.paint(magenta, o.symbol(mistake)+" scenario and policies disagree on "+count(n, "flow"))+", see below")
+		out = append(out, "  "+o.paint(magenta, o.symbol(mistake)+" scenario and policies disagree on "+count(n, "flow"))+see)
+	}
+	if !probed(r) {
+		return out
 	}
 	return append(out, phasesText(r, o)...)
 }

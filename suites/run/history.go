@@ -48,6 +48,9 @@ func (s *Session) writeHead() error {
 // finish writes the end of the record.
 func (s *Session) finish(ctx context.Context, leftBehind error) error {
 	end := &record.End{At: now()}
+	if s.failed == nil && ctx.Err() != nil && s.done < len(s.Steps()) {
+		s.failed = context.Cause(ctx) // between two steps
+	}
 	switch {
 	case errors.Is(s.failed, ErrUnenforced):
 	case s.failed != nil:

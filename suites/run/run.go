@@ -49,6 +49,7 @@ type Session struct {
 	subject
 	place  place
 	seen   seen
+	done   int   // steps that were run to their end
 	failed error // of the step that failed first
 }
 
@@ -219,6 +220,9 @@ func (s *Session) Do(ctx context.Context, step Step) error {
 	}
 	if err := s.write(record.Event{Phase: &phase}); err != nil && s.failed == nil {
 		s.failed = err
+	}
+	if s.failed == nil {
+		s.done++
 	}
 	return s.failed
 }
