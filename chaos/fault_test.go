@@ -224,3 +224,29 @@ func TestGoneAndReplacedPods(t *testing.T) {
 		})
 	}
 }
+
+func TestFreezeOpensFlowsThatNobodyElseEnforces(t *testing.T) {
+	t.Parallel()
+	inv := shop()
+	for i := range inv.Nodes {
+		inv.Nodes[i].Datapath = chaos.DatapathIPTables
+	}
+	p := profile()
+	p.AgentFreeze = &chaos.Gap{ID: "freezes", Bound: chaos.Duration(time.Second), Link: "https://example.org"}
+	frozen := chaos.Expect{Outage: true, Unobservable: true}
+	opens := frozen
+	opens.Gap, opens.Bound, opens.Link = "freezes", 11*time.Second, "https://example.org"
+	for _, tc := range []struct {
+		name string
+		flow matrix.Flow
+		want chaos.Expect
+	}{
+		{"within the frozen node", matrix.Flow{From: "shop/web-0", To: "shop/db-0"}, opens},
+		{"another node enforces too", matrix.Flow{From: "shop/web-1", To: "shop/db-0"}, frozen},
+		{"elsewhere", matrix.Flow{From: "shop/web-1", To: "shop/web-1"}, chaos.Expect{}},
+	} {
+		if got := p.ExpectFrozen(inv, tc.flow, "segtest-1-worker", 10*time.Second); got != tc.want {
+			t.Errorf("%s: explains %+v, want %+v", tc.name, got, tc.want)
+		}
+	}
+}

@@ -206,5 +206,5 @@ func mendAll(ctx context.Context, journal string, undoer chaos.Undoer, log io.Wr
 }
 
 func say(log io.Writer, format string, args ...any) {
-	fmt.Fprintf(log, "%s reaper: %s\n", now().UTC().Format(time.RFC3339Nano), fmt.Sprintf(format, args...)) //nolint:errcheck // nobody else to tell
+	fmt.Fprintf(log, "%s reaper: %s\n", now().UTC().Format(time.RFC3339Nano), fmt.Sprintf(format, args...))
 }

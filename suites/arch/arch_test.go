@@ -47,6 +47,7 @@ var rules = []rule{
 	{"suites/report", []string{"suites/judge", "suites/run/record", "probes/oracle", "probes/matrix"}, "pure renderers of a Result"},
 	{"suites/specs", []string{"suites/run", "suites/run/record", "suites/judge", "fixtures/scenario", "probes/matrix", "probes/oracle"}, "the Ginkgo tree around one pass"},
 	{"suites/...", []string{"suites/...", "fixtures/...", "probes/...", "chaos/..."}, "suites may use everything"},
+	{"hack/bench/...", []string{"suites/...", "fixtures/...", "probes/..."}, "measures what the suites do"},
 	{"cmd/...", []string{"cmd/...", "suites/...", "fixtures/...", "probes/...", "chaos/..."}, "the command line ties all together"},
 }
 

@@ -55,25 +55,38 @@ func (s *Session) pass(ctx context.Context, r round) (record.Pass, error) {
 		}
 		plan.Questions = append(plan.Questions, q)
 	}
-	before := s.drops(ctx, r)
+	before, err := s.drops(ctx, r)
+	if err != nil {
+		return record.Pass{}, err
+	}
 	cells, err := s.place.fleet.Pass(ctx, plan)
 	if err != nil {
 		return record.Pass{}, err
 	}
 	p.End = now()
-	p.Void = voided(before, s.drops(ctx, r))
+	after, unread := s.drops(ctx, r)
+	p.Void = voided(before, after)
+	if unread != nil {
+		p.Void = unread.Error()
+	}
 	for _, c := range cells {
 		p.Cells = append(p.Cells, record.Cell{Flow: c.Flow, Sample: c.Sample, Evidence: record.Evidence(c.Evidence)})
 	}
 	slices.SortFunc(p.Cells, func(a, b record.Cell) int { return a.Flow - b.Flow })
-	return p, errors.Join(context.Cause(ctx), s.write(record.Event{Pass: &p}))
+	return p, errors.Join(context.Cause(ctx), s.write(record.Event{Pass: &p}), unread)
 }
 
+// queues prints the number of each queue of a policy engine and columns 6 and 7:
+// packets dropped by a full queue and by a reader that did not read
+// (https://docs.kernel.org, nfnetlink_queue). A kernel without queues has no file.
+const queues = `f=/proc/net/netfilter/nfnetlink_queue; [ ! -e $f ] || awk '{print $1, $6, $7}' $f`
+
 // drops reads on every node how many packets the queues of policy engines have
-// dropped. A settling pass proves nothing and is not worth the question.
-func (s *Session) drops(ctx context.Context, r round) map[string]string {
+// dropped. A settling pass proves nothing and is not worth the question. A node
+// that does not answer is an error: what a pass sees there cannot be believed.
+func (s *Session) drops(ctx context.Context, r round) (map[string]string, error) {
 	if r.settling {
-		return nil
+		return nil, nil //nolint:nilnil // nothing was asked
 	}
 	counts := map[string]string{}
 	for _, n := range s.place.cluster.Nodes() {
@@ -81,14 +94,13 @@ func (s *Session) drops(ctx context.Context, r round) map[string]string {
 		if !ok {
 			continue
 		}
-		// Columns 6 and 7 are packets dropped by a full queue and by a reader that
-		// did not read: https://docs.kernel.org (nfnetlink_queue).
-		out, err := c.Run(ctx, nil, "awk", "{print $1, $6, $7}", "/proc/net/netfilter/nfnetlink_queue")
-		if err == nil {
-			counts[n.Name()] = strings.TrimSpace(string(out))
+		out, err := c.Run(ctx, nil, "sh", "-c", queues)
+		if err != nil {
+			return nil, fmt.Errorf("reading the queue counters of node %s: %w", n.Name(), err)
 		}
+		counts[n.Name()] = strings.TrimSpace(string(out))
 	}
-	return counts
+	return counts, nil
 }
 
 // voided says why a pass proves nothing, "" for one that does.
@@ -121,6 +133,11 @@ func (s *Session) settle(ctx context.Context, phase string, want func(int) matri
 		p, err := s.pass(ctx, round{phase: phase, wait: s.seen.wait, settling: true})
 		if err != nil {
 			return err
+		}
+		if unknown(p) {
+			if err := s.deadNodes(ctx); err != nil {
+				return err
+			}
 		}
 		inARow++
 		if n := len(surprising(p, want)); n > 0 {
@@ -277,6 +294,11 @@ func (s *Session) fence(ctx context.Context, sentinels []deploy.Sentinel, closed
 		if err = errors.Join(err, context.Cause(ctx)); err != nil {
 			return err
 		}
+		if slices.ContainsFunc(cells, func(c prober.Cell) bool { return c.Sample.Outcome == matrix.Unknown }) {
+			if err := s.deadNodes(ctx); err != nil {
+				return err
+			}
+		}
 		for i, c := range cells {
 			reached := c.Sample.Outcome == matrix.Connected
 			if closed {
@@ -324,7 +346,7 @@ func (s *Session) fenced(sentinels []deploy.Sentinel, crossed []record.Convergen
 		Detail:   fmt.Sprintf("a deny policy took effect on %d of %d nodes", len(crossed)-len(missing), len(crossed)),
 	}
 	if !e.Enforced {
-		e.Detail = fmt.Sprintf("this cluster enforces no NetworkPolicy: %s after a deny policy was applied, every sentinel flow is still open (%s); install a CNI with a policy engine",
+		e.Detail = fmt.Sprintf("%s after a deny policy was applied, every sentinel flow is still open (%s); install a CNI with a policy engine",
 			fenceDeadline, strings.Join(missing, ", "))
 	}
 	if err := s.write(record.Event{Enforcement: &e}); err != nil {

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -177,34 +177,48 @@ func byEndpoint(pods []deploy.Pod) map[matrix.Endpoint]deploy.Pod {
 	return m
 }
 
-// sickNodes is an error that names the nodes that are not Ready, nil when all
-// are. It tells a machine that died from a network that denies.
+// nodesDeadline bounds the question how the nodes are.
+const nodesDeadline = 10 * time.Second
+
+// sickNodes is an error that names the nodes that are not Ready or dead, nil
+// when all are well. It tells a machine that died from a network that denies.
 func (s *Session) sickNodes(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, errors.New("the API server does not answer within 10 s"))
+	asking, cancel := context.WithTimeoutCause(ctx, nodesDeadline, fmt.Errorf("the API server does not answer within %s", nodesDeadline))
 	defer cancel()
-	list, err := s.place.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	list, err := s.place.client.CoreV1().Nodes().List(asking, metav1.ListOptions{})
 	if err != nil {
-		return fmt.Errorf("asking for the nodes: %w", errors.Join(err, context.Cause(ctx)))
+		return errors.Join(fmt.Errorf("asking for the nodes: %w", errors.Join(err, context.Cause(asking))), s.deadNodes(ctx))
 	}
-	var sick []string
+	var sick []error
 	for _, n := range list.Items {
 		for _, c := range n.Status.Conditions {
 			if c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue {
-				sick = append(sick, fmt.Sprintf("node %s is not Ready (%s: %s)", n.Name, c.Reason, c.Message))
+				sick = append(sick, fmt.Errorf("node %s is not Ready (%s: %s)", n.Name, c.Reason, c.Message))
 			}
 		}
 	}
-	for _, n := range s.place.cluster.Nodes() {
+	return errors.Join(append(sick, s.deadNodes(ctx))...)
+}
+
+// deadNodes is an error that names the nodes that answer no command, nil when
+// all do or when this cluster's nodes take none.
+func (s *Session) deadNodes(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, nodesDeadline, fmt.Errorf("no answer within %s", nodesDeadline))
+	defer cancel()
+	nodes := s.place.cluster.Nodes()
+	dead := make([]error, len(nodes))
+	var all sync.WaitGroup
+	for i, n := range nodes {
 		if c, ok := n.(cluster.Commander); ok {
-			if _, err := c.Run(ctx, nil, "true"); err != nil {
-				sick = append(sick, fmt.Sprintf("node %s answers no command (%v)", n.Name(), err))
-			}
+			all.Go(func() {
+				if _, err := c.Run(ctx, nil, "true"); err != nil {
+					dead[i] = fmt.Errorf("node %s answers no command: %w", n.Name(), err)
+				}
+			})
 		}
 	}
-	if len(sick) == 0 {
-		return nil
-	}
-	return errors.New(strings.Join(sick, "; "))
+	all.Wait()
+	return errors.Join(dead...)
 }
 
 // Close removes what the run made, unless keep is set, and ends the record.

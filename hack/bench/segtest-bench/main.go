@@ -21,7 +21,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	if err := bench(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1) //nolint:forbidigo // this is main
 	}
@@ -35,7 +35,7 @@ type inputs struct {
 	cyclonus string // program that times cyclonus
 }
 
-func run(ctx context.Context, args []string, out, progress io.Writer) error {
+func bench(ctx context.Context, args []string, out, progress io.Writer) error {
 	if len(args) != 4 {
 		return errors.New("usage: segtest-bench SCENARIO OUT AGNHOST CYCLONUS (make bench gives them)")
 	}
