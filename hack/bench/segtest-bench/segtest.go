@@ -65,7 +65,7 @@ func timeSegtest(ctx context.Context, in inputs, place *stage, progress cluster.
 		return f, err
 	}
 	result := judge.Judge(session.Record())
-	f.Failed, f.Inconclusive = result.Counts.Fail, result.Counts.Inconclusive
+	f.Failed, f.Inconclusive = result.Total.Fail, result.Total.Inconclusive
 	f.PeakBytes, err = peakResident()
 	if err != nil {
 		return f, err
