@@ -125,7 +125,9 @@ func killRun(t *testing.T, env chaos.Env) {
 	if _, err := env.Run(t.Context(), worker, "true"); err != nil {
 		t.Error(err)
 	}
-	events, err := exec.CommandContext(t.Context(), "docker", "events", "--since", "1m", "--until", "0s", //nolint:gosec // a test
+	now := time.Now() // in full: a duration would be cut to whole seconds
+	until := fmt.Sprintf("%d.%09d", now.Unix(), now.Nanosecond())
+	events, err := exec.CommandContext(t.Context(), "docker", "events", "--since", "1m", "--until", until, //nolint:gosec // a test
 		"--filter", "container="+worker, "--filter", "event=pause", "--filter", "event=unpause", "--format", "{{.Action}}").Output()
 	if err != nil || string(events) != "pause\nunpause\n" {
 		t.Errorf("docker tells of %q, %v; want one pause and one unpause", events, err)

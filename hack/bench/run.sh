@@ -20,7 +20,10 @@ go build -trimpath -o "$bin/segtest-bench" ./hack/bench/segtest-bench
 go build -C hack/bench/cyclonus -trimpath -o "$bin/cyclonus" .
 CGO_ENABLED=0 go build -C hack/node-image/kubernetes -trimpath -ldflags '-s -w' -o "$bin/agnhost" k8s.io/kubernetes/test/images/agnhost
 
-ensure_cluster_host
+say "a Docker daemon"
+hack/docker/up.sh
+say "a node image"
+ensure_node_image
 
 # The benchmark removes its cluster itself; this is for when it was killed.
 trap 'bin/segtest clean' EXIT

@@ -41,7 +41,7 @@ func (s *Session) pass(ctx context.Context, r round) (record.Pass, error) {
 	}
 	plan := prober.Plan{Members: members(pods), Wait: r.wait, Seed: s.opts.Seed + s.seen.passes, Baseline: s.seen.baseline}
 	s.seen.passes++
-	p := record.Pass{Phase: r.phase, Wait: r.wait, Settling: r.settling, Start: now()}
+	p := record.Pass{Phase: r.phase, Wait: r.wait, Settling: r.settling}
 	at := byEndpoint(pods)
 	for i, f := range s.index.All() {
 		if r.flows != nil && !slices.Contains(r.flows, i) {
@@ -59,6 +59,7 @@ func (s *Session) pass(ctx context.Context, r round) (record.Pass, error) {
 	if err != nil {
 		return record.Pass{}, err
 	}
+	p.Start = now()
 	cells, err := s.place.fleet.Pass(ctx, plan)
 	if err != nil {
 		return record.Pass{}, err

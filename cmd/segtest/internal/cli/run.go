@@ -105,8 +105,8 @@ func runScenario(ctx context.Context, io stdio, path string, f runFlags) error {
 	progress.Printf("run %s of %s, seed %d, record %s", id, sc.Name, f.seed, recordFile(dir))
 	quiet(f.verbose, progress.Printf)
 	session, err := run.New(run.Options{
-		Scenario: sc, Provider: provider(f, dir), History: history, RunID: id, Seed: f.seed,
-		ProbeImage: f.probe, Facts: facts(), Select: keep, Progress: progress.Printf, Safety: safety(dir),
+		Scenario: sc, Provider: provider(f, dir, id), History: history, RunID: id, Seed: f.seed,
+		ProbeImage: f.probe, Facts: facts(), Select: keep, Progress: progress.Printf, Safety: safety(dir, id),
 	})
 	if err != nil {
 		progress.Close()
@@ -186,16 +186,20 @@ func pass(ctx context.Context, io stdio, sc *scenario.Scenario, session *run.Ses
 	return result, err
 }
 
-func provider(f runFlags, dir string) cluster.Provider {
+func provider(f runFlags, dir, id string) cluster.Provider {
 	if f.context != "" {
 		return &existing.Provider{Context: f.context, RunDir: dir}
 	}
-	return &kindcluster.Provider{RunDir: dir, Journal: filepath.Join(dir, "faults.jsonl")}
+	return &kindcluster.Provider{RunDir: dir, Journal: journal(dir, id)}
 }
 
+// journal holds the undo of the run's faults. Each run has its own, so that no
+// run's end is taken for that of one before it in the same folder.
+func journal(dir, id string) string { return filepath.Join(dir, "faults-"+id+".jsonl") }
+
 // safety is what mends faults when this process dies: another one of this binary.
-func safety(dir string) run.Safety {
-	s := run.Safety{Journal: filepath.Join(dir, "faults.jsonl")}
+func safety(dir, id string) run.Safety {
+	s := run.Safety{Journal: journal(dir, id)}
 	if self, err := os.Executable(); err == nil {
 		s.Reaper = []string{self, "reaper", "--journal", s.Journal}
 	}
