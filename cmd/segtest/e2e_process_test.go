@@ -42,8 +42,7 @@ type process struct {
 // of its cluster is left.
 func (b binary) start(t *testing.T, args ...string) *process {
 	t.Helper()
-	cmd := exec.Command(b.path, args...)
-	cmd.Env = append(append(os.Environ(), "XDG_STATE_HOME="+b.state, "NO_COLOR=1", "LC_ALL=C.UTF-8"), b.env...)
+	cmd := b.command(args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p := &process{cmd: cmd, stdout: &bytes.Buffer{}, ended: make(chan struct{}), news: make(chan struct{})}
 	cmd.Stdout = p.stdout
@@ -194,6 +193,9 @@ func must(t *testing.T, what, text string, patterns ...string) {
 		}
 	}
 }
+
+// flat is a text without its line breaks, which depend on lengths of names.
+func flat(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // weather writes the scenario of bad weather with so many workers, with its
 // fault or without, and returns its path.

@@ -66,7 +66,7 @@ func noDocker(t *testing.T, b binary) {
 	if code != 3 {
 		t.Errorf("exit %d, want 3", code)
 	}
-	must(t, "standard output", stdout, "INCONCLUSIVE", "docker daemon does not answer")
+	must(t, "standard output", flat(stdout), "INCONCLUSIVE", "docker daemon does not answer")
 	if n := strings.Count(stdout, "\n"); n > 8 {
 		t.Errorf("%d lines for one error:\n%s", n, stdout)
 	}
@@ -98,7 +98,7 @@ func tmpfs(t *testing.T, size string) string {
 
 func noRoomAtAll(t *testing.T, b binary) {
 	out := filepath.Join(tmpfs(t, "4k"), "run")
-	code, stdout, stderr := b.call(t, "run", filepath.Join("testdata", "weather"), "--out", out)
+	code, stdout, stderr := b.call(t, "run", filepath.Join("..", "..", "fixtures", "catalog", "online-shop"), "--out", out)
 	if code != 3 || stdout != "" {
 		t.Errorf("exit %d, want 3 and nothing on standard output: %s", code, stdout)
 	}
@@ -118,7 +118,7 @@ func wrongLabel(t *testing.T, b binary) {
 		t.Errorf("exit %d, want 1", code)
 	}
 	b.nothingLeft(t, cluster, out)
-	must(t, "standard output", p.stdout.String(),
+	must(t, "standard output", flat(p.stdout.String()),
 		"FAIL", "shop/api-0 → shop/db-0 TCP/5432", "deny by shop/default-deny", `online-shop/policies/default-deny\.yaml:2`)
 
 	failures := readJUnit(t, junit)
@@ -195,7 +195,7 @@ func openCluster(t *testing.T, b binary) {
 	}
 	b.nothingLeft(t, cluster, out)
 	stdout := p.stdout.String()
-	must(t, "standard output", stdout, "INCONCLUSIVE", "this cluster enforces no NetworkPolicy")
+	must(t, "standard output", flat(stdout), "INCONCLUSIVE", "this cluster enforces no NetworkPolicy")
 	if n := strings.Count(stdout, "\n"); n > 6 || strings.Count(stdout, "enforces no") != 1 {
 		t.Errorf("%d lines where one would do:\n%s", n, stdout)
 	}
@@ -265,7 +265,7 @@ func (b binary) interrupted(t *testing.T, p *process, out string) {
 		t.Errorf("exit %d, want 130", code)
 	}
 	t.Logf("gone after %s", time.Since(start).Round(time.Second))
-	must(t, "standard output", p.stdout.String(), "INCONCLUSIVE", "the run was interrupted")
+	must(t, "standard output", flat(p.stdout.String()), "INCONCLUSIVE", "the run was interrupted")
 	b.nothingLeft(t, cluster, out)
 	code, stdout, stderr := b.call(t, "report", filepath.Join(out, "record.jsonl"))
 	if code != 130 || !strings.Contains(stdout, "interrupted") {
@@ -357,7 +357,7 @@ func deadWorker(t *testing.T, b binary) {
 	if code := p.wait(t, tidy); code != 3 {
 		t.Errorf("exit %d, want 3", code)
 	}
-	must(t, "standard output", strings.Join(strings.Fields(p.stdout.String()), " "),
+	must(t, "standard output", flat(p.stdout.String()),
 		"INCONCLUSIVE", "node "+dead+" answers no command", "is not running")
 	b.nothingLeft(t, cluster, out)
 	if rec := readRecord(t, out); len(rec.Passes) == 0 || rec.End == nil || !rec.End.Environment {
@@ -401,7 +401,7 @@ func dockerStopped(t *testing.T, b binary) {
 	if code := p.wait(t, time.Minute); code != 3 {
 		t.Errorf("exit %d, want 3", code)
 	}
-	must(t, "standard output", strings.Join(strings.Fields(p.stdout.String()), " "),
+	must(t, "standard output", flat(p.stdout.String()),
 		"INCONCLUSIVE", "docker daemon does not answer", "left behind: .*"+cluster)
 	if rec := readRecord(t, out); len(rec.Passes) == 0 || rec.End == nil || rec.End.LeftBehind == "" {
 		t.Errorf("the record has %d passes and ends with %+v", len(rec.Passes), rec.End)

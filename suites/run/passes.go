@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/segtest/segtest/fixtures/cluster"
@@ -83,23 +84,34 @@ func (s *Session) pass(ctx context.Context, r round) (record.Pass, error) {
 const queues = `f=/proc/net/netfilter/nfnetlink_queue; [ ! -e $f ] || awk '{print $1, $6, $7}' $f`
 
 // drops reads on every node how many packets the queues of policy engines have
-// dropped. A settling pass proves nothing and is not worth the question. A node
-// that does not answer is an error: what a pass sees there cannot be believed.
+// dropped, on all nodes at once. A settling pass proves nothing and is not worth
+// the question. A node that does not answer is an error: what a pass sees there
+// cannot be believed.
 func (s *Session) drops(ctx context.Context, r round) (map[string]string, error) {
 	if r.settling {
 		return nil, nil //nolint:nilnil // nothing was asked
 	}
+	nodes := s.place.cluster.Nodes()
+	read, errs := make([]string, len(nodes)), make([]error, len(nodes))
+	var asked sync.WaitGroup
+	for i, n := range nodes {
+		if c, ok := n.(cluster.Commander); ok {
+			asked.Go(func() {
+				out, err := c.Run(ctx, nil, "sh", "-c", queues)
+				if err != nil {
+					errs[i] = fmt.Errorf("reading the queue counters of node %s: %w", n.Name(), err)
+				}
+				read[i] = strings.TrimSpace(string(out))
+			})
+		}
+	}
+	asked.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
 	counts := map[string]string{}
-	for _, n := range s.place.cluster.Nodes() {
-		c, ok := n.(cluster.Commander)
-		if !ok {
-			continue
-		}
-		out, err := c.Run(ctx, nil, "sh", "-c", queues)
-		if err != nil {
-			return nil, fmt.Errorf("reading the queue counters of node %s: %w", n.Name(), err)
-		}
-		counts[n.Name()] = strings.TrimSpace(string(out))
+	for i, n := range nodes {
+		counts[n.Name()] = read[i]
 	}
 	return counts, nil
 }

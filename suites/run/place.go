@@ -240,5 +240,9 @@ func (s *Session) Close(ctx context.Context, keep bool) error {
 		s.opts.Progress("removing cluster %s", s.place.cluster.Name())
 		left = errors.Join(left, s.place.cluster.Delete(cleanup))
 	}
-	return errors.Join(left, s.finish(ctx, left), s.opts.History.Close())
+	unwritten := s.finish(ctx, left)
+	if err := s.opts.History.Close(); !errors.Is(unwritten, err) { // it repeats its first error
+		unwritten = errors.Join(unwritten, err)
+	}
+	return errors.Join(left, unwritten)
 }
