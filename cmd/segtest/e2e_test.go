@@ -358,7 +358,7 @@ func deadWorker(t *testing.T, b binary) {
 		t.Errorf("exit %d, want 3", code)
 	}
 	must(t, "standard output", flat(p.stdout.String()),
-		"INCONCLUSIVE", "node "+dead+" answers no command", "is not running")
+		"INCONCLUSIVE", "node "+dead+" answers no command")
 	b.nothingLeft(t, cluster, out)
 	if rec := readRecord(t, out); len(rec.Passes) == 0 || rec.End == nil || !rec.End.Environment {
 		t.Errorf("the record has %d passes and ends with %+v", len(rec.Passes), rec.End)

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -46,6 +47,10 @@ which nobody knows whose it is, unless --all is given.`,
 	return cmd
 }
 
+// reaperSettle is how long the reaper watches a node that it thawed: the dead
+// run's own docker pause may still be on its way.
+const reaperSettle = 2 * time.Second
+
 // newReaper is the process that mends a fault when the run that injected it
 // dies. It is started by segtest itself.
 func newReaper(io stdio) *cobra.Command {
@@ -59,7 +64,7 @@ func newReaper(io stdio) *cobra.Command {
 			if journal == "" {
 				return usageError(errors.New("--journal is missing"))
 			}
-			if err := engine.ReaperMain(cmd.Context(), io.in, journal, engine.HostUndoer{}, io.err); err != nil {
+			if err := engine.ReaperMain(cmd.Context(), io.in, journal, engine.HostUndoer{Settle: reaperSettle}, io.err); err != nil {
 				return environmentError(err)
 			}
 			return nil
