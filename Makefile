@@ -71,7 +71,9 @@ golden: ## rewrite the golden files
 
 .PHONY: fuzz
 fuzz: ## a minute of fuzzing for each target
-	@hack/fuzz.sh
+	$(GO) test -run '^$$' -fuzz FuzzLoad -fuzztime 1m ./fixtures/scenario
+	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime 1m ./fixtures/manifest
+	$(GO) test -run '^$$' -fuzz FuzzRead -fuzztime 1m ./suites/run/record
 
 .PHONY: clean-clusters
 clean-clusters: build ## remove what killed runs left

@@ -134,6 +134,8 @@ type Expect struct {
 	// to open, for at most Bound; see Link.
 	Gap   string
 	Bound time.Duration
+	// Grace is how much longer than the fault lasts the gap may be open.
+	Grace time.Duration
 	Link  string
 }
 

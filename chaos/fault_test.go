@@ -181,7 +181,7 @@ func TestAgentDeathOpensFlowsWhoseOwnersAreAllDead(t *testing.T) {
 			got := p.ExpectAgentsDead(inv, tc.flow, tc.dead, time.Second)
 			want := chaos.Expect{}
 			if tc.gap {
-				want = chaos.Expect{Gap: "opens", Bound: 4 * time.Second, Link: "https://example.org"}
+				want = chaos.Expect{Gap: "opens", Bound: 4 * time.Second, Grace: 3 * time.Second, Link: "https://example.org"}
 			}
 			if got != want {
 				t.Errorf("a profile that opens explains %+v, want %+v", got, want)
@@ -203,7 +203,7 @@ func TestGoneAndReplacedPods(t *testing.T) {
 	db, web := inv.PodsOf("shop/db-0")[0], inv.PodsOf("shop/web-0")[0]
 	gone := chaos.Expect{Outage: true, Unobservable: true}
 	start := gone
-	start.Gap, start.Bound = "starts", time.Second
+	start.Gap, start.Bound, start.Grace = "starts", time.Second, time.Second
 	for _, tc := range []struct {
 		name string
 		flow matrix.Flow
@@ -235,7 +235,7 @@ func TestFreezeOpensFlowsThatNobodyElseEnforces(t *testing.T) {
 	p.AgentFreeze = &chaos.Gap{ID: "freezes", Bound: chaos.Duration(time.Second), Link: "https://example.org"}
 	frozen := chaos.Expect{Outage: true, Unobservable: true}
 	opens := frozen
-	opens.Gap, opens.Bound, opens.Link = "freezes", 11*time.Second, "https://example.org"
+	opens.Gap, opens.Bound, opens.Grace, opens.Link = "freezes", 11*time.Second, time.Second, "https://example.org"
 	for _, tc := range []struct {
 		name string
 		flow matrix.Flow

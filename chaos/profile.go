@@ -97,7 +97,7 @@ func (p Profile) ExpectAgentsDead(inv Inventory, flow matrix.Flow, dead []string
 			}
 			alive := slices.ContainsFunc(owners, func(node string) bool { return !isDead(node) })
 			if gap := p.Agent.Opens; gap != nil && len(owners) > 0 && !alive {
-				e.Gap, e.Bound, e.Link = gap.ID, time.Duration(gap.Bound)+extra, gap.Link
+				e = e.with(gap, extra)
 			}
 		}
 	}
@@ -115,7 +115,7 @@ func (p Profile) ExpectFrozen(inv Inventory, flow matrix.Flow, node string, hold
 	for _, from := range inv.PodsOf(flow.From) {
 		for _, to := range inv.PodsOf(flow.To) {
 			if from.UID != to.UID && slices.Equal(p.Owners(inv, from, to), []string{node}) {
-				e.Gap, e.Bound, e.Link = p.AgentFreeze.ID, hold+time.Duration(p.AgentFreeze.Bound), p.AgentFreeze.Link
+				e = e.with(p.AgentFreeze, hold)
 			}
 		}
 	}
@@ -130,9 +130,21 @@ func (p Profile) ExpectReplaced(inv Inventory, flow matrix.Flow, gone Pod) Expec
 	// but receivers that are isolated refuse it.
 	receives := slices.ContainsFunc(inv.PodsOf(flow.To), is)
 	sends := slices.ContainsFunc(inv.PodsOf(flow.From), is)
-	if p.PodStart != nil && (receives && gone.Ingress || sends && gone.Egress) {
-		e.Gap, e.Bound, e.Link = p.PodStart.ID, time.Duration(p.PodStart.Bound), p.PodStart.Link
+	// Where the other end is isolated too, its agent knows its own pod and denies
+	// what it does not.
+	senderOpen := !slices.ContainsFunc(inv.PodsOf(flow.From), func(p Pod) bool { return p.Egress })
+	receiverOpen := !slices.ContainsFunc(inv.PodsOf(flow.To), func(p Pod) bool { return p.Ingress })
+	if p.PodStart != nil && (receives && gone.Ingress && senderOpen || sends && gone.Egress && receiverOpen) {
+		e = e.with(p.PodStart, 0)
 	}
+	return e
+}
+
+// with adds a gap that may be open for extra longer than its bound, because the
+// fault itself may last that long.
+func (e Expect) with(gap *Gap, extra time.Duration) Expect {
+	e.Gap, e.Grace, e.Link = gap.ID, time.Duration(gap.Bound), gap.Link
+	e.Bound = e.Grace + extra
 	return e
 }
 

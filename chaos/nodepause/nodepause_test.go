@@ -178,7 +178,7 @@ func TestExpectTheFreezeGapWhereNobodyElseEnforces(t *testing.T) {
 		got := nodepause.Kind().Expect(chaos.Profile{AgentFreeze: gap}, step, inv, matrix.Flow{From: tc.from, To: tc.to})
 		want := chaos.Expect{Outage: true, Unobservable: true}
 		if tc.opens {
-			want.Gap, want.Bound, want.Link = gap.ID, step.Hold+3*time.Second, gap.Link
+			want.Gap, want.Bound, want.Grace, want.Link = gap.ID, step.Hold+3*time.Second, 3*time.Second, gap.Link
 		}
 		if got != want {
 			t.Errorf("%s to %s: %+v, want %+v", tc.from, tc.to, got, want)

@@ -134,7 +134,7 @@ func TestExpect(t *testing.T) {
 	kind, step := podkill.Kind(), plan(t, 1, "shop/db-0")
 	profile := chaos.Profile{PodStart: &chaos.Gap{ID: "starts", Bound: chaos.Duration(time.Second)}}
 	to := kind.Expect(profile, step, inventory(), matrix.Flow{From: "shop/bare-0", To: "shop/db-0"})
-	if want := (chaos.Expect{Outage: true, Unobservable: true, Gap: "starts", Bound: time.Second}); to != want {
+	if want := (chaos.Expect{Outage: true, Unobservable: true, Gap: "starts", Bound: time.Second, Grace: time.Second}); to != want {
 		t.Errorf("a flow to the slot: %+v, want %+v", to, want)
 	}
 	if got := kind.Expect(profile, step, inventory(), matrix.Flow{From: "shop/bare-0", To: "shop/db-1"}); got != (chaos.Expect{}) {

@@ -70,6 +70,9 @@ func plan(_ *rand.Rand, inv chaos.Inventory, p chaos.Params) (chaos.Step, error)
 			if a.PID == 0 {
 				return chaos.Step{}, &chaos.NoTargetError{Reason: fmt.Sprintf("policy agent %s on node %s has no process", a.Pod, n.Name)}
 			}
+			if len(a.Queues) == 0 {
+				return chaos.Step{}, &chaos.NoTargetError{Reason: fmt.Sprintf("policy agent %s on node %s holds no queue, by which its return could be proven", a.Pod, n.Name)}
+			}
 		}
 		step.Agents = append(step.Agents, agents...)
 	}

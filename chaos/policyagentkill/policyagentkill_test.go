@@ -112,7 +112,7 @@ func TestExpectGrowsByTheKubeletsWait(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := policyagentkill.Kind().Expect(profile, step, inv, flow)
-		if want := (chaos.Expect{Gap: "opens", Bound: 5*time.Second + extra}); got != want {
+		if want := (chaos.Expect{Gap: "opens", Bound: 5*time.Second + extra, Grace: 5 * time.Second}); got != want {
 			t.Errorf("after %d restarts: %+v, want %+v", restarts, got, want)
 		}
 	}

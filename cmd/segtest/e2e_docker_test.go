@@ -101,7 +101,7 @@ func newDockerGate(t *testing.T) (g *dockerGate, host string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	path := filepath.Join(dir, "docker.sock")
 	listener, err := net.Listen("unix", path)
 	if err != nil {

@@ -26,6 +26,46 @@ type binary struct {
 	env   []string // further variables
 }
 
+// builtIn is the folder of the binary of all tests, which is built once.
+var builtIn string
+
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "segtest-e2e")
+	if err != nil {
+		return "", err
+	}
+	builtIn = dir
+	path := filepath.Join(dir, "segtest")
+	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		return path, fmt.Errorf("%w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// install skips where no clusters may be made, and returns segtest for one test.
+func install(t *testing.T) binary {
+	t.Helper()
+	if os.Getenv("SEGTEST_E2E") != "1" {
+		t.Skip("makes kind clusters: set SEGTEST_E2E=1 on a machine with Docker")
+	}
+	path, err := built()
+	if err != nil {
+		t.Fatalf("building segtest: %v", err)
+	}
+	return binary{path: path, state: t.TempDir()}
+}
+
+// tests removes what install built when all tests are through.
+type tests struct{ *testing.M }
+
+func (m tests) Run() int {
+	code := m.M.Run()
+	if builtIn != "" {
+		_ = os.RemoveAll(builtIn)
+	}
+	return code
+}
+
 // process is one segtest that runs in a process group of its own, as a shell
 // starts it.
 type process struct {
@@ -82,6 +122,9 @@ func (b binary) sweep(t *testing.T, p *process) {
 	}
 	if t.Failed() {
 		t.Logf("standard error:\n%s\nstandard output:\n%s", p.stderr(), p.stdout)
+	}
+	if spray := klogLine.FindString(p.stderr()); spray != "" {
+		t.Errorf("a library writes over the progress: %s", spray)
 	}
 	id := runLine.FindStringSubmatch(p.stderr())
 	if id == nil || containersOf(t, "segtest-"+id[1]) == "" {
@@ -175,6 +218,9 @@ func (p *process) interrupt(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// klogLine is what the Kubernetes libraries log where nobody keeps them from it.
+var klogLine = regexp.MustCompile(`(?m)^[IWEF]\d{4} \d\d:\d\d:\d\d.*`)
 
 var runLine = regexp.MustCompile(`run ([0-9a-f]{8}) of `)
 

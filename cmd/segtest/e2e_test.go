@@ -25,41 +25,12 @@ const (
 	tidy  = 90 * time.Second // the removal of a cluster
 )
 
-// TestE2E is segtest as people meet it, on real kind clusters: what it says and
-// what it exits with when all is well, when a policy is wrong, and when the
+// These tests are segtest as people meet it, on real kind clusters: what it says
+// and what it exits with when all is well, when a policy is wrong, and when the
 // machine lets it down. Whatever happens, nothing is left behind unsaid.
-func TestE2E(t *testing.T) {
-	if os.Getenv("SEGTEST_E2E") != "1" {
-		t.Skip("makes kind clusters: set SEGTEST_E2E=1 on a machine with Docker")
-	}
-	path := filepath.Join(t.TempDir(), "segtest")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("building segtest: %v\n%s", err, out)
-	}
-	for _, part := range []struct {
-		name string
-		test func(*testing.T, binary)
-	}{
-		{"no Docker", noDocker},
-		{"no room for the record", noRoomAtAll},
-		{"a wrong label", wrongLabel},
-		{"an open cluster", openCluster},
-		{"a kept cluster and a full disk at report time", keptCluster},
-		{"Ctrl-C during creation", interruptedCreation},
-		{"Ctrl-C during the matrix", interruptedMatrix},
-		{"Ctrl-C while a node is paused", interruptedPause},
-		{"SIGKILL while a node is paused", killedPause},
-		{"a worker that dies", deadWorker},
-		{"a disk that fills up", fullDisk},
-		{"Docker stopped half way", dockerStopped},
-	} {
-		t.Run(part.name, func(t *testing.T) {
-			part.test(t, binary{path: path, state: t.TempDir()})
-		})
-	}
-}
 
-func noDocker(t *testing.T, b binary) {
+func TestE2ENoDocker(t *testing.T) {
+	b := install(t)
 	b.env = []string{"DOCKER_HOST=unix:///nowhere/docker.sock"}
 	out := t.TempDir()
 	code, stdout, _ := b.call(t, "run", filepath.Join("testdata", "weather"), "--out", out)
@@ -96,7 +67,8 @@ func tmpfs(t *testing.T, size string) string {
 	return dir
 }
 
-func noRoomAtAll(t *testing.T, b binary) {
+func TestE2ENoRoomForTheRecord(t *testing.T) {
+	b := install(t)
 	out := filepath.Join(tmpfs(t, "4k"), "run")
 	code, stdout, stderr := b.call(t, "run", filepath.Join("..", "..", "fixtures", "catalog", "online-shop"), "--out", out)
 	if code != 3 || stdout != "" {
@@ -108,7 +80,8 @@ func noRoomAtAll(t *testing.T, b binary) {
 	}
 }
 
-func wrongLabel(t *testing.T, b binary) {
+func TestE2EWrongLabel(t *testing.T) {
+	b := install(t)
 	out := t.TempDir()
 	junit := filepath.Join(out, "junit.xml")
 	scenario := filepath.Join("..", "..", "fixtures", "catalog", "online-shop-wrong-label")
@@ -182,7 +155,8 @@ func readJUnit(t *testing.T, path string) map[string]string {
 	return bad
 }
 
-func openCluster(t *testing.T, b binary) {
+func TestE2EOpenCluster(t *testing.T) {
+	b := install(t)
 	out := t.TempDir()
 	p := b.start(t, "run", filepath.Join("..", "..", "fixtures", "catalog", "open-cluster"), "--out", out)
 	cluster := p.cluster(t)
@@ -201,7 +175,8 @@ func openCluster(t *testing.T, b binary) {
 	}
 }
 
-func keptCluster(t *testing.T, b binary) {
+func TestE2EKeptClusterAndFullDiskAtReportTime(t *testing.T) {
+	b := install(t)
 	out := t.TempDir()
 	p := b.start(t, "run", weather(t, 1, false), "--out", out, "--keep", "--report", "junit=/dev/full")
 	cluster := p.cluster(t)
@@ -210,7 +185,7 @@ func keptCluster(t *testing.T, b binary) {
 	}
 	must(t, "standard output", p.stdout.String(), "PASS")
 	must(t, "standard error", p.stderr(), "segtest: writing the junit report: .*/dev/full.*no space left on device",
-		`what was observed is in \S+record\.jsonl: segtest report`, "remove it with: segtest clean$")
+		`what was observed is in \S+record\.jsonl: segtest report`, "(?m)^remove it with: segtest clean$")
 
 	junit := filepath.Join(out, "later", "junit.xml")
 	if code, _, stderr := b.call(t, "report", filepath.Join(out, "record.jsonl"), "--report", "junit="+junit); code != 0 {
@@ -273,14 +248,16 @@ func (b binary) interrupted(t *testing.T, p *process, out string) {
 	}
 }
 
-func interruptedCreation(t *testing.T, b binary) {
+func TestE2EInterruptedCreation(t *testing.T) {
+	b := install(t)
 	out := t.TempDir()
 	p := b.start(t, "run", weather(t, 1, true), "--out", out)
 	p.await(t, "Starting control-plane", ready)
 	b.interrupted(t, p, out)
 }
 
-func interruptedMatrix(t *testing.T, b binary) {
+func TestE2EInterruptedMatrix(t *testing.T) {
+	b := install(t)
 	out := t.TempDir()
 	p := b.start(t, "run", weather(t, 1, true), "--out", out)
 	p.await(t, "applying 1 policies", ready)
@@ -314,7 +291,8 @@ func paused(t *testing.T, node string) bool {
 	return docker(t, "container", "inspect", "--format", "{{.State.Paused}}", node) == "true"
 }
 
-func interruptedPause(t *testing.T, b binary) {
+func TestE2EInterruptedPause(t *testing.T) {
+	b := install(t)
 	out := t.TempDir()
 	p := b.start(t, "run", weather(t, 1, true), "--out", out)
 	pausedNode(t, p)
@@ -324,7 +302,8 @@ func interruptedPause(t *testing.T, b binary) {
 	}
 }
 
-func killedPause(t *testing.T, b binary) {
+func TestE2EKilledPause(t *testing.T) {
+	b := install(t)
 	out := t.TempDir()
 	p := b.start(t, "run", weather(t, 1, true), "--out", out)
 	node, cluster := pausedNode(t, p), p.cluster(t)
@@ -344,7 +323,8 @@ func killedPause(t *testing.T, b binary) {
 	b.nothingLeft(t, cluster, out)
 }
 
-func deadWorker(t *testing.T, b binary) {
+func TestE2EDeadWorker(t *testing.T) {
+	b := install(t)
 	out := t.TempDir()
 	p := b.start(t, "run", weather(t, 2, true), "--out", out)
 	cluster := p.cluster(t)
@@ -365,7 +345,8 @@ func deadWorker(t *testing.T, b binary) {
 	}
 }
 
-func fullDisk(t *testing.T, b binary) {
+func TestE2EFullDisk(t *testing.T) {
+	b := install(t)
 	disk := tmpfs(t, "128k")
 	out := filepath.Join(disk, "run")
 	p := b.start(t, "run", weather(t, 1, true), "--out", out)
@@ -389,7 +370,8 @@ func fullDisk(t *testing.T, b binary) {
 	}
 }
 
-func dockerStopped(t *testing.T, b binary) {
+func TestE2EDockerStopped(t *testing.T) {
+	b := install(t)
 	gate, host := newDockerGate(t)
 	out := t.TempDir()
 	behind := b

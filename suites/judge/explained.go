@@ -55,14 +55,14 @@ func (t *trace) leaks(found *findings) {
 			found.add(matrix.Fail, KindLeakFault, fmt.Sprintf("open for %s before the fault was injected", Span(w)))
 		case t.expect.Gap == "":
 			found.add(matrix.Fail, KindLeakFault, fmt.Sprintf("open for %s, first by %s, %s after the injection", Span(w), w.Outcome, Short(w.Seen-t.fault.Injected[0])))
-		case t.fault.Healed.Seen && w.First > t.fault.Healed.At+t.expect.Bound:
+		case t.fault.Healed.Seen && w.First > t.fault.Healed.At+t.grace():
 			found.add(matrix.Fail, KindLeakFault, fmt.Sprintf("open for %s long after the fault had healed, which the known gap %s does not explain", Span(w), t.expect.Gap))
 		default:
 			lower, upper, gaps = lower+w.Lower, upper+w.Upper, gaps+1
 			bounded = bounded && w.Bounded()
 		}
 	}
-	gap, bound := t.expect.Gap, t.expect.Bound
+	gap, bound := t.expect.Gap, t.bound()
 	switch {
 	case gaps == 0 && gap != "" && len(t.windows) == 0:
 		found.reasons = append(found.reasons, "the known gap "+gap+" was not seen in this run")
@@ -74,6 +74,23 @@ func (t *trace) leaks(found *findings) {
 	default:
 		found.add(matrix.Inconclusive, "", fmt.Sprintf("open for %s or more and perhaps longer than the %s of the known gap %s: the samples cannot tell", Short(lower), Short(bound), gap))
 	}
+}
+
+// grace is how long after healing a known gap may still open.
+func (t *trace) grace() time.Duration {
+	if t.expect.Grace > 0 {
+		return t.expect.Grace
+	}
+	return t.expect.Bound
+}
+
+// bound is how long a known gap may be in this fault: what the profile knows
+// at most, and no longer than the fault really lasted, with the grace.
+func (t *trace) bound() time.Duration {
+	if !t.fault.Healed.Seen {
+		return t.expect.Bound
+	}
+	return min(t.expect.Bound, t.fault.Healed.At-t.fault.Injected[0]+t.grace())
 }
 
 // outages: an allowed flow may close only where the fault explains it, from the

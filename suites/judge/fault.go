@@ -156,11 +156,12 @@ func upThroughout(j *judgement, f *record.Fault) map[[2]matrix.Endpoint]bool {
 		if w.Flow < 0 || w.Flow >= len(j.rec.Flows) || j.rec.Flows[w.Flow].Computed.Intent != matrix.Allow {
 			continue
 		}
-		ok := len(w.Series.Runs) > 0
+		connected, other := false, false
 		for _, r := range w.Series.Runs {
-			ok = ok && (r.Outcome == matrix.Connected || r.Outcome == matrix.Unknown)
+			connected = connected || r.Outcome == matrix.Connected
+			other = other || r.Outcome != matrix.Connected && r.Outcome != matrix.Unknown
 		}
-		if ok {
+		if connected && !other {
 			up[[2]matrix.Endpoint{j.rec.Flows[w.Flow].From, j.rec.Flows[w.Flow].To}] = true
 		}
 	}

@@ -164,7 +164,7 @@ func (j *judgement) phase(name string, judgeFlow flowJudge) {
 	if p.Error != "" {
 		j.add(Case{Phase: name, Name: "phase", Flow: None, Fault: None, Expected: "to run to its end", Observed: "ended early", Reasons: []string{p.Error}, Start: p.Start, Duration: p.End - p.Start})
 	}
-	whole := name == record.PhaseBaseline || name == record.PhaseMatrix || name == record.PhaseOpen
+	whole := name == record.PhaseBaseline || name == record.PhaseMatrix || name == record.PhaseOpen || j.afterFault(name) != nil
 	judged := 0
 	for i, seen := range cells {
 		if len(seen) == 0 && !whole {
@@ -199,34 +199,58 @@ func (j *judgement) phaseRecord(name string) record.Phase {
 	return record.Phase{}
 }
 
+// arrival reports that a cell counts though its pass is void or settling: what
+// got through a deny got through, whatever else is in doubt. It does not while
+// policies are still being applied, nor where a fault's known gap explains it,
+// whose size the samples tell.
+func (j *judgement) arrival(p *record.Pass, c *record.Cell) bool {
+	if p.Settling && !p.Fenced || !outcome(c).Passed() || j.rec.Flows[c.Flow].Computed.Intent != matrix.Deny {
+		return false
+	}
+	f := j.afterFault(p.Phase)
+	return f == nil || !slices.ContainsFunc(f.Watched, func(w record.Watched) bool {
+		return w.Flow == c.Flow && w.Expect.Gap != ""
+	})
+}
+
+// afterFault is the fault that a phase follows, nil for none.
+func (j *judgement) afterFault(phase string) *record.Fault {
+	for i := range j.rec.Faults {
+		if FaultPhase(j.rec.Faults[i].ID)+" after" == phase {
+			return &j.rec.Faults[i]
+		}
+	}
+	return nil
+}
+
 // usable collects the cells of a phase by flow, in the order of time. Without a
 // pass that may be believed it returns nil and the reason.
 func (j *judgement) usable(phase string) (cells [][]*record.Cell, why string) {
 	var void []string
-	settling := 0
+	good, settling := 0, 0
+	cells = make([][]*record.Cell, len(j.rec.Flows))
 	for i := range j.rec.Passes {
 		p := &j.rec.Passes[i]
-		switch {
-		case p.Phase != phase:
+		if p.Phase != phase {
 			continue
+		}
+		believed := p.Void == "" && !p.Settling
+		switch {
+		case believed:
+			good++
 		case p.Void != "":
 			void = append(void, p.Void)
-			continue
-		case p.Settling:
+		default:
 			settling++
-			continue
-		}
-		if cells == nil {
-			cells = make([][]*record.Cell, len(j.rec.Flows))
 		}
 		for k := range p.Cells {
-			if c := &p.Cells[k]; c.Flow >= 0 && c.Flow < len(cells) {
+			if c := &p.Cells[k]; c.Flow >= 0 && c.Flow < len(cells) && (believed || j.arrival(p, c)) {
 				cells[c.Flow] = append(cells[c.Flow], c)
 			}
 		}
 	}
 	switch {
-	case cells != nil:
+	case good > 0:
 		return cells, ""
 	case len(void) > 0:
 		return nil, fmt.Sprintf("no pass may be believed: %s", void[len(void)-1])

@@ -61,10 +61,18 @@ func TestRun(t *testing.T) {
 			open := record.Pass{Phase: record.PhaseMatrix, Settling: true, Cells: tries(matrix.Connected)}
 			r.Passes = append([]record.Pass{r.Passes[0], open}, r.Passes[1:]...)
 		}, matrix.Pass, 0, "", ""},
-		{"a void pass beside a good one", func(r *record.Record) {
+		{"an arrival in a void pass beside a good one", func(r *record.Record) {
 			open := record.Pass{Phase: record.PhaseMatrix, Void: "x", Cells: tries(matrix.Connected)}
 			r.Passes = append([]record.Pass{r.Passes[0], open}, r.Passes[1:]...)
+		}, matrix.Fail, 1, "", ""},
+		{"silence in a void pass", func(r *record.Record) {
+			shut := record.Pass{Phase: record.PhaseMatrix, Void: "x", Cells: tries(matrix.TimedOut)}
+			r.Passes = append([]record.Pass{r.Passes[0], shut}, r.Passes[1:]...)
 		}, matrix.Pass, 0, "", ""},
+		{"an arrival while the matrix settles, behind the fence", func(r *record.Record) {
+			open := record.Pass{Phase: record.PhaseMatrix, Settling: true, Fenced: true, Cells: tries(matrix.Connected)}
+			r.Passes = append([]record.Pass{r.Passes[0], open}, r.Passes[1:]...)
+		}, matrix.Fail, 1, "", ""},
 		{"no flows", func(r *record.Record) {
 			r.Flows = nil
 			for i := range r.Passes {

@@ -67,6 +67,8 @@ func (r Result) ExitCode() int {
 		return ExitFail
 	case r.Environment:
 		return ExitEnvironment
+	case r.LeftBehind != "":
+		return ExitEnvironment
 	case r.Verdict == matrix.Pass, r.Verdict == matrix.KnownGap:
 		return ExitPass
 	}

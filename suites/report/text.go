@@ -9,13 +9,14 @@ import (
 
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/suites/judge"
+	"github.com/segtest/segtest/suites/run/record"
 )
 
 // Text writes a result for people: the verdict, the matrix, what needs a look,
 // and the faults.
 func Text(w io.Writer, r judge.Result, o TextOptions) error {
 	out := headline(r, o)
-	if r.Unenforced == "" && probed(r) {
+	if r.Unenforced == "" && seen(r) {
 		out = append(out, matrixText(r, o)...)
 		out = append(out, findingsText(r, o)...)
 		out = append(out, faultsText(r, o)...)
@@ -33,6 +34,13 @@ func Text(w io.Writer, r judge.Result, o TextOptions) error {
 // nothing to show but why.
 func probed(r judge.Result) bool {
 	return r.Incomplete == "" || slices.ContainsFunc(r.Cases, func(c judge.Case) bool { return c.Flow != judge.None })
+}
+
+// seen reports that there is something to show of a flow.
+func seen(r judge.Result) bool {
+	return r.Incomplete == "" || slices.ContainsFunc(r.Cases, func(c judge.Case) bool {
+		return c.Flow != judge.None && glyphOf(r, c) != notAsked
+	})
 }
 
 // printable is foreign text without escapes, and without symbols where they
@@ -76,7 +84,7 @@ func headline(r judge.Result, o TextOptions) []string {
 		return out
 	}
 	see := ", see below"
-	if !probed(r) {
+	if !seen(r) {
 		see = ": segtest plan " + shell(printable(o, r.Header.File))
 	}
 	if n := len(r.Disagreements); n > 0 {
@@ -197,6 +205,8 @@ func glyphOf(r judge.Result, c judge.Case) glyph {
 		return unproven
 	case c.Verdict == matrix.KnownGap:
 		return inGap
+	case c.Verdict == matrix.Pass && (c.Phase == record.PhaseBaseline || c.Phase == record.PhaseOpen):
+		return notAsked
 	case c.Verdict == matrix.Pass && f.Computed.Intent == matrix.Undefined:
 		return leftOpen
 	case c.Verdict == matrix.Pass && deny:

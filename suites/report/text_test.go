@@ -192,3 +192,32 @@ func TestManyFindingsAreCut(t *testing.T) {
 		t.Errorf("%d failures do not say that they are cut:\n%s", r.Total.Fail, got)
 	}
 }
+
+// TestEndedEarly: a run that ended before the matrix says why and shows no
+// matrix: what connected without policies is no cell of it.
+func TestEndedEarly(t *testing.T) {
+	t.Parallel()
+	for passes, counted := range []string{"", "baseline 119✓"} {
+		rec := shop()
+		rec.Flows = wrong()
+		rec.Passes, rec.Faults, rec.Enforcement, rec.Convergence = rec.Passes[:passes], nil, nil, nil
+		rec.End = &record.End{At: 1035 * sec, Error: "cluster: docker daemon does not answer", Environment: true}
+		got := text(t, judge.Judge(rec), report.TextOptions{Width: 100})
+		if n := strings.Count(got, "\n"); n > 6 || strings.Contains(got, "from ↓") || strings.Contains(got, "baseline") != (passes == 1) {
+			t.Errorf("after %d passes, %d lines where a few would do:\n%s", passes, n, got)
+		}
+		for _, want := range []string{"INCONCLUSIVE", "docker daemon does not answer", "segtest plan online-shop/scenario.yaml", counted} {
+			if !strings.Contains(got, want) {
+				t.Errorf("after %d passes, %q is missing:\n%s", passes, want, got)
+			}
+		}
+	}
+	rec := shop()
+	rec.Passes, rec.Faults = rec.Passes[:1], nil
+	rec.Passes[0].Cells[position(rec, "shop/web-0", "shop/api-0", 9090)].Sample.Outcome = matrix.TimedOut
+	rec.End = &record.End{At: 1035 * sec, Error: "docker stopped", Environment: true}
+	got := text(t, judge.Judge(rec), report.TextOptions{Width: 100})
+	if !strings.Contains(got, "from ↓") || strings.Contains(got, "·  ") || strings.Contains(got, "●") {
+		t.Errorf("the baseline is shown as the matrix:\n%s", got)
+	}
+}

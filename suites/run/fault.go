@@ -30,7 +30,9 @@ func (s *Session) fault(ctx context.Context, i int, spec scenario.FaultSpec) err
 	env := chaos.Env{Cluster: s.place.cluster, Client: s.place.client, Progress: s.opts.Progress}
 	inventory, err := survey.Take(ctx, env, s.chaosPods())
 	if err != nil {
-		return err
+		// What an earlier fault broke is this fault's error, not the end of the run.
+		r := engine.Result{ID: id, Kind: kind.Name, Target: params(spec).Target.String(), Error: err.Error()}
+		return errors.Join(context.Cause(ctx), s.write(record.Event{Fault: faultEvent(r, spec)}))
 	}
 	journal, err := engine.OpenJournal(s.opts.Safety.Journal)
 	if err != nil {
@@ -135,6 +137,7 @@ func (s *Session) injectWatched(
 	})
 	s.opts.Progress("%s: watching %s", id, w)
 	if err := w.start(ctx); err != nil {
+		w.stop(context.WithoutCancel(ctx))
 		return engine.Result{ID: id, Kind: kind.Name, Target: step.Target, Error: err.Error()}, w, nil
 	}
 	w.linger(ctx, quiet)

@@ -42,7 +42,7 @@ func (s *Session) pass(ctx context.Context, r round) (record.Pass, error) {
 	}
 	plan := prober.Plan{Members: members(pods), Wait: r.wait, Seed: s.opts.Seed + s.seen.passes, Baseline: s.seen.baseline}
 	s.seen.passes++
-	p := record.Pass{Phase: r.phase, Wait: r.wait, Settling: r.settling}
+	p := record.Pass{Phase: r.phase, Wait: r.wait, Settling: r.settling, Fenced: r.phase != record.PhaseBaseline && r.phase != record.PhaseOpen}
 	at := byEndpoint(pods)
 	for i, f := range s.index.All() {
 		if r.flows != nil && !slices.Contains(r.flows, i) {
@@ -78,10 +78,10 @@ func (s *Session) pass(ctx context.Context, r round) (record.Pass, error) {
 	return p, errors.Join(context.Cause(ctx), s.write(record.Event{Pass: &p}), unread)
 }
 
-// queues prints the number of each queue of a policy engine and columns 6 and 7:
+// queues prints the number and the holder of each queue of a policy engine and columns 6 and 7:
 // packets dropped by a full queue and by a reader that did not read
 // (https://docs.kernel.org, nfnetlink_queue). A kernel without queues has no file.
-const queues = `f=/proc/net/netfilter/nfnetlink_queue; [ ! -e $f ] || awk '{print $1, $6, $7}' $f`
+const queues = `f=/proc/net/netfilter/nfnetlink_queue; [ ! -e $f ] || awk '{print $1, $2, $6, $7}' $f`
 
 // drops reads on every node how many packets the queues of policy engines have
 // dropped, on all nodes at once. A settling pass proves nothing and is not worth
@@ -131,7 +131,7 @@ func voided(before, after map[string]string) string {
 	return "a policy engine's queue dropped packets or changed hands during the pass on " + strings.Join(full, ", ")
 }
 
-// outcome is what the cell says, in the terms of what was expected.
+// surprising lists the flows of a pass that are not as wanted.
 func surprising(p record.Pass, want func(int) matrix.Intent) []int {
 	cells := make([]prober.Cell, len(p.Cells))
 	for i, c := range p.Cells {
@@ -173,7 +173,7 @@ func (s *Session) conclude(ctx context.Context, phase string, want func(int) mat
 	}
 	s.opts.Progress("%s: %d flows in %s", phase, len(p.Cells), (p.End - p.Start).Round(time.Millisecond))
 	again := surprising(p, want)
-	if len(again) == 0 {
+	if len(again) == 0 || p.Void != "" {
 		return p, nil
 	}
 	if unknown(p) {
@@ -266,8 +266,8 @@ func (s *Session) enforce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(sentinels) == 0 {
-		return errors.New("no node has a pair of sentinels, so that enforcement cannot be proven")
+	if err := s.guarded(ctx, sentinels); err != nil {
+		return err
 	}
 	if err := s.fence(ctx, sentinels, false, 0); err != nil {
 		return err
@@ -281,6 +281,23 @@ func (s *Session) enforce(ctx context.Context) error {
 		return err
 	}
 	return s.fence(ctx, sentinels, true, applied)
+}
+
+// guarded is an error unless every node with a pod has a pair of sentinels.
+func (s *Session) guarded(ctx context.Context, sentinels []deploy.Sentinel) error {
+	pods, err := s.place.deployment.Pods(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range pods {
+		if !slices.ContainsFunc(sentinels, func(sen deploy.Sentinel) bool { return sen.Node == p.Node }) {
+			return fmt.Errorf("node %s of %s has no pair of sentinels, so that enforcement there cannot be proven", p.Node, p.Endpoint)
+		}
+	}
+	if len(sentinels) == 0 {
+		return errors.New("no node has a pair of sentinels, so that enforcement cannot be proven")
+	}
+	return nil
 }
 
 // fence asks the sentinels' flows until each is as wanted.
@@ -300,7 +317,7 @@ func (s *Session) fence(ctx context.Context, sentinels []deploy.Sentinel, closed
 		plan.Baseline[i] = closed
 	}
 	crossed := make([]record.Convergence, len(sentinels))
-	waiting, last := len(sentinels), make([]string, len(sentinels))
+	waiting, last, looks := len(sentinels), make([]string, len(sentinels)), make([]int, len(sentinels))
 	for end := now() + fenceDeadline; waiting > 0 && now() < end; {
 		start := now()
 		cells, err := s.place.fleet.Pass(ctx, plan)
@@ -320,10 +337,15 @@ func (s *Session) fence(ctx context.Context, sentinels []deploy.Sentinel, closed
 			last[i] = strings.TrimSpace(c.Sample.Outcome.String() + " " + c.Evidence.Cause)
 			switch {
 			case crossed[i].Node != "":
-			case reached:
-				crossed[i] = record.Convergence{What: "policies enforced", Node: sentinels[i].Node, Lower: crossed[i].Lower, Upper: c.Sample.Start - since}
+			case reached && looks[i] > 0:
+				crossed[i].What, crossed[i].Node = "policies enforced", sentinels[i].Node
 				waiting--
+			case reached:
+				// One silence can be a packet that is late.
+				looks[i]++
+				crossed[i].Upper = c.Sample.Start - since
 			default:
+				looks[i] = 0
 				crossed[i].Lower = max(0, start-since)
 			}
 		}

@@ -285,8 +285,8 @@ func (w *watch) collect(ctx context.Context, g *group) {
 	g.running = nil
 }
 
-// merge adds what one sampler saw on a flow to what another saw before it. An
-// error counts only while nothing at all was seen.
+// merge adds what one sampler saw on a flow to what another saw before it. Of
+// the errors the last one counts, unless samples followed it.
 func (w *watch) merge(flow int, s wire.Series, problem string, period time.Duration) {
 	m, ok := w.got[flow]
 	if !ok {
@@ -296,10 +296,12 @@ func (w *watch) merge(flow int, s wire.Series, problem string, period time.Durat
 	m.Series.Scheduled += s.Scheduled
 	m.Series.Taken += s.Taken
 	m.Series.Late += s.Late
-	switch {
-	case m.Series.Scheduled > 0:
+	// The agent of a pod that was replaced took its samples with it; what its
+	// replacement saw counts.
+	if s.Scheduled > 0 {
 		m.Error = ""
-	case problem != "" && m.Error == "":
+	}
+	if problem != "" {
 		m.Error = problem
 	}
 	w.got[flow] = m

@@ -77,7 +77,7 @@ func wrong(rec record.Record, phase string, from matrix.Endpoint) []string {
 		switch {
 		case from == "" && !strings.HasPrefix(c.Phase, phase), from != "" && c.Phase != phase:
 			continue
-		case from != "" && (c.Flow == judge.None || result.Flows[c.Flow].From != from):
+		case from != "" && c.Flow != judge.None && result.Flows[c.Flow].From != from:
 			continue
 		case c.Unjudged != "", c.Verdict == matrix.Pass, c.Verdict == matrix.KnownGap:
 			continue

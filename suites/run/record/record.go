@@ -106,9 +106,12 @@ type Pass struct {
 	Start time.Duration `json:"start"`
 	End   time.Duration `json:"end"`
 	Wait  time.Duration `json:"wait"` // deny wait
-	// Settling passes ran before the policies were known to be enforced; they
-	// measure convergence and prove neither a leak nor a deny.
+	// Settling passes ran until the matrix was as expected; they measure
+	// convergence and prove no deny.
 	Settling bool `json:"settling,omitempty"`
+	// Fenced: the policies were known to be enforced when the pass began, so that
+	// an arrival on a denied flow is a leak even while the matrix settles.
+	Fenced bool `json:"fenced,omitempty"`
 	// Void says why nothing of this pass may be believed ("" for a good one).
 	Void  string `json:"void,omitempty"`
 	Cells []Cell `json:"cells"`
@@ -214,9 +217,11 @@ type Expect struct {
 	// Unobservable: the fault freezes or removes sender or receiver, so samples
 	// between effect and healed prove nothing.
 	Unobservable bool `json:"unobservable,omitempty"`
-	// Gap: the profile knows that a denied flow opens, for at most Bound.
+	// Gap: the profile knows that a denied flow opens, for at most Bound in all
+	// and no longer than the fault lasts plus Grace; 0 is Bound.
 	Gap   string        `json:"gap,omitempty"` // id of the gap
 	Bound time.Duration `json:"bound,omitempty"`
+	Grace time.Duration `json:"grace,omitempty"`
 	Link  string        `json:"link,omitempty"`
 }
 
