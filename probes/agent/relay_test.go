@@ -58,7 +58,9 @@ func TestRelayEndsWithTheAgent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	gone := make(chan struct{})
 	go func() {
+		defer close(gone)
 		if c, err := l.Accept(); err == nil {
 			_ = c.Close()
 		}
@@ -69,6 +71,7 @@ func TestRelayEndsWithTheAgent(t *testing.T) {
 	if err := agent.Relay(l.Addr().String(), in, io.Discard); err != nil {
 		t.Fatal(err)
 	}
+	<-gone
 	if err := agent.Relay(l.Addr().String(), in, io.Discard); err == nil || !strings.Contains(err.Error(), "connecting to the agent") {
 		t.Errorf("without an agent: %v", err)
 	}
