@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"github.com/segtest/segtest/probes/wire"
 )
@@ -22,6 +23,7 @@ type batch struct {
 	next     int
 	flying   map[*probe]struct{}
 	inFlight int
+	first    time.Duration // when the first target is due
 	stopped  bool
 	pumping  bool
 }
@@ -34,6 +36,8 @@ func checkBatch(b wire.Batch) error {
 		return errors.New("starting a batch: attempts is less than 1")
 	case b.InFlight < 0:
 		return fmt.Errorf("starting a batch: inFlight is %d", b.InFlight)
+	case b.Spread < 0:
+		return errors.New("starting a batch: spread is negative")
 	}
 	return nil
 }
@@ -43,18 +47,34 @@ func newBatch(l *loop, b wire.Batch, nonces func() string, report func(wire.Resu
 	if limit == 0 {
 		limit = len(b.Targets)
 	}
+	chance := rand.New(rand.NewPCG(b.Seed, 0)) //nolint:gosec // an order that a seed repeats
+	order := chance.Perm(len(b.Targets))
+	first := now()
+	if b.Spread > 0 {
+		// So that agents which begin together do not stay in step.
+		first += time.Duration(chance.Int64N(int64(b.Spread)/int64(max(len(order), 1)) + 1))
+	}
 	return &batch{
 		loop: l, request: b, nonces: nonces, report: report, inFlight: limit,
-		order:  rand.New(rand.NewPCG(b.Seed, 0)).Perm(len(b.Targets)), //nolint:gosec // an order that a seed repeats
-		flying: make(map[*probe]struct{}, limit),
+		order: order, first: first, flying: make(map[*probe]struct{}, limit),
 	}
 }
 
-// pump begins targets while the budget allows.
+// due is when the next target may begin.
+func (b *batch) due() time.Duration {
+	return b.first + b.request.Spread*time.Duration(b.next)/time.Duration(len(b.order))
+}
+
+// pump begins targets while the budget allows, none before it is due.
 func (b *batch) pump() {
 	b.pumping = false
 	for range burst {
 		if b.stopped || b.next == len(b.order) || len(b.flying) >= b.inFlight {
+			return
+		}
+		if at := b.due(); at > now() {
+			b.pumping = true
+			b.loop.at(at, b.pump)
 			return
 		}
 		b.begin(b.request.Targets[b.order[b.next]])

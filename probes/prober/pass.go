@@ -87,7 +87,7 @@ func (p Plan) batches(members roster, involved []Member, reports map[matrix.Endp
 	out := make(map[matrix.Endpoint]*wire.Batch, len(involved))
 	perNode := map[string]int{}
 	for i, m := range involved {
-		out[m.Endpoint] = &wire.Batch{Wait: p.Wait, Attempts: p.attempts(), Seed: p.Seed + uint64(i)}
+		out[m.Endpoint] = &wire.Batch{Wait: p.Wait, Attempts: p.attempts(), Spread: p.spread(), Seed: p.Seed + uint64(i)}
 	}
 	for _, q := range p.Questions {
 		b := out[q.From]
@@ -135,7 +135,7 @@ func (f *Fleet) runBatch(ctx context.Context, m Member, b *wire.Batch, r *report
 	if b.InFlight > 0 {
 		rounds = (len(b.Targets) + b.InFlight - 1) / b.InFlight
 	}
-	lines, err := f.client(m.Endpoint).Do(ctx, wire.Request{Batch: b}, time.Duration(rounds)*b.Wait)
+	lines, err := f.client(m.Endpoint).Do(ctx, wire.Request{Batch: b}, b.Spread+time.Duration(rounds)*b.Wait)
 	r.err = err
 	for _, line := range lines {
 		if line.Result != nil {

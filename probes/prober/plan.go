@@ -36,6 +36,12 @@ type Question struct {
 // far below the queue of a data plane that asks a process for each verdict.
 const DefaultPerNode = 256
 
+// startEvery is the pace at which the flows of a pass begin, over all senders.
+// All at once they would queue up in a data plane that asks a process for each
+// verdict, which takes some five thousand connections a second on two
+// processors, and the deny wait would be ten times the length of that queue.
+const startEvery = 400 * time.Microsecond
+
 // Plan is one pass over some flows. It is input only: Pass changes nothing in it.
 type Plan struct {
 	Members   []Member
@@ -53,6 +59,9 @@ func (p Plan) attempts() int {
 	}
 	return 2
 }
+
+// spread is how long it takes until the last flow has begun.
+func (p Plan) spread() time.Duration { return time.Duration(len(p.Questions)) * startEvery }
 
 func (p Plan) perNode() int {
 	if p.PerNode > 0 {

@@ -91,6 +91,7 @@ type Batch struct {
 	Wait     time.Duration `json:"wait"`     // deny wait: silence this long reads TimedOut
 	Attempts int           `json:"attempts"` // within Wait, at least 50 ms apart; 2 for a deny to count
 	InFlight int           `json:"inFlight"` // targets at once; 0 is no limit
+	Spread   time.Duration `json:"spread"`   // targets begin evenly over this long; 0 is as fast as can be
 	Seed     uint64        `json:"seed"`
 }
 

@@ -66,6 +66,9 @@ func (s *Session) pass(ctx context.Context, r round) (record.Pass, error) {
 		return record.Pass{}, err
 	}
 	p.End = now()
+	if r.flows == nil {
+		s.learn(cells)
+	}
 	after, unread := s.drops(ctx, r)
 	p.Void = voided(before, after)
 	if unread != nil {
@@ -76,6 +79,14 @@ func (s *Session) pass(ctx context.Context, r round) (record.Pass, error) {
 	}
 	slices.SortFunc(p.Cells, func(a, b record.Cell) int { return a.Flow - b.Flow })
 	return p, errors.Join(context.Cause(ctx), s.write(record.Event{Pass: &p}), unread)
+}
+
+// learn takes the deny wait of the next pass from what this pass and the one
+// before it saw, whichever was slower: a machine that is busy for a moment does
+// not slow the whole run down, and one that becomes busy is noticed at once.
+func (s *Session) learn(cells []prober.Cell) {
+	wait := prober.DenyWait(cells)
+	s.seen.wait, s.seen.lastWait = max(wait, s.seen.lastWait), wait
 }
 
 // queues prints the number and the holder of each queue of a policy engine and columns 6 and 7:
@@ -220,13 +231,10 @@ func (s *Session) baseline(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var cells []prober.Cell
 	s.seen.baseline = map[int]bool{}
 	for _, c := range p.Cells {
 		s.seen.baseline[c.Flow] = c.Sample.Outcome == matrix.Connected
-		cells = append(cells, prober.Cell{Flow: c.Flow, Sample: c.Sample})
 	}
-	s.seen.wait = prober.DenyWait(cells)
 	return nil
 }
 

@@ -69,7 +69,8 @@ type selection struct{ ingress, egress bool }
 type seen struct {
 	record   record.Record
 	baseline map[int]bool
-	wait     time.Duration // deny wait
+	wait     time.Duration // deny wait of the next pass
+	lastWait time.Duration // what the last pass alone would make it
 	passes   uint64        // counts passes, for their seeds
 }
 
