@@ -100,6 +100,12 @@ func (a *attempt) socket() (int, error) {
 		_ = unix.Close(fd)
 		return -1, fmt.Errorf("asking for ICMP errors: %w", err)
 	}
+	if kind == unix.SOCK_DGRAM {
+		if err := a.loop.sources.bind(fd, domain == unix.AF_INET6); err != nil {
+			_ = unix.Close(fd)
+			return -1, err
+		}
+	}
 	if kind == unix.SOCK_STREAM {
 		// Closing sends a reset: no TIME_WAIT here, a short conntrack entry there.
 		if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {

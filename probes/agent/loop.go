@@ -32,7 +32,9 @@ type loop struct {
 	fds    map[int]registration
 	gen    int32 // tells a socket from an earlier one of the same number
 	timers timers
-	next   []func() // run in the next round
+	// sources are the source ports of datagrams.
+	sources sourcePorts
+	next    []func() // run in the next round
 	// stalled is the sum of all stalls.
 	stalled  time.Duration
 	stopping bool
@@ -61,7 +63,7 @@ func newLoop() (*loop, error) {
 		_ = unix.Close(epoll)
 		return nil, fmt.Errorf("creating eventfd: %w", err)
 	}
-	l := &loop{epoll: epoll, event: event, fds: map[int]registration{}}
+	l := &loop{epoll: epoll, event: event, fds: map[int]registration{}, sources: newSourcePorts()}
 	if err := l.add(event, unix.EPOLLIN, wakeup{fd: event}); err != nil {
 		_ = unix.Close(epoll)
 		_ = unix.Close(event)
