@@ -40,7 +40,7 @@ const DefaultPerNode = 256
 // All at once they would queue up in a data plane that asks a process for each
 // verdict, which takes some five thousand connections a second on two
 // processors, and the deny wait would be ten times the length of that queue.
-const startEvery = 400 * time.Microsecond
+const startEvery = 800 * time.Microsecond
 
 // Plan is one pass over some flows. It is input only: Pass changes nothing in it.
 type Plan struct {

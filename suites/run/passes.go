@@ -56,9 +56,11 @@ func (s *Session) pass(ctx context.Context, r round) (record.Pass, error) {
 		}
 		plan.Questions = append(plan.Questions, q)
 	}
-	before, err := s.drops(ctx, r)
-	if err != nil {
-		return record.Pass{}, err
+	before := s.seen.queues
+	if before == nil || r.settling {
+		if before, err = s.drops(ctx, r); err != nil {
+			return record.Pass{}, err
+		}
 	}
 	p.Start = now()
 	cells, err := s.place.fleet.Pass(ctx, plan)
@@ -69,7 +71,9 @@ func (s *Session) pass(ctx context.Context, r round) (record.Pass, error) {
 	if r.flows == nil {
 		s.learn(cells)
 	}
+	// A pass right after this one need not ask again.
 	after, unread := s.drops(ctx, r)
+	s.seen.queues = after
 	p.Void = voided(before, after)
 	if unread != nil {
 		p.Void = unread.Error()

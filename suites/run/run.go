@@ -69,9 +69,10 @@ type selection struct{ ingress, egress bool }
 type seen struct {
 	record   record.Record
 	baseline map[int]bool
-	wait     time.Duration // deny wait of the next pass
-	lastWait time.Duration // what the last pass alone would make it
-	passes   uint64        // counts passes, for their seeds
+	wait     time.Duration     // deny wait of the next pass
+	lastWait time.Duration     // what the last pass alone would make it
+	passes   uint64            // counts passes, for their seeds
+	queues   map[string]string // counters of the policy engines' queues after the last pass; nil unless that was judged
 }
 
 // A Step is one part of a run.
