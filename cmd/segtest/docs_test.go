@@ -27,7 +27,7 @@ kind: NetworkPolicy
 metadata: {name: db, namespace: shop}
 spec: {podSelector: {matchLabels: {app: db}}}
 `)
-	path := filepath.Join(dir, "scenarios", "shop.yaml")
+	path := filepath.Join(dir, "shop.yaml")
 	write(t, path, string(found[1]))
 	sc, err := scenario.Load(path)
 	if err != nil {

@@ -26,9 +26,9 @@ func newSourcePorts() sourcePorts {
 
 // bind gives the socket the next port of the circle that is free.
 func (p *sourcePorts) bind(fd int, v6 bool) error {
-	any := netip.IPv4Unspecified()
+	wildcard := netip.IPv4Unspecified()
 	if v6 {
-		any = netip.IPv6Unspecified()
+		wildcard = netip.IPv6Unspecified()
 	}
 	var err error
 	for range lastSource - firstSource + 1 {
@@ -36,7 +36,7 @@ func (p *sourcePorts) bind(fd int, v6 bool) error {
 		if p.next++; p.next > lastSource {
 			p.next = firstSource
 		}
-		if err = unix.Bind(fd, sockaddr(netip.AddrPortFrom(any, uint16(port)))); err != unix.EADDRINUSE { //nolint:errorlint // an errno is never wrapped
+		if err = unix.Bind(fd, sockaddr(netip.AddrPortFrom(wildcard, uint16(port)))); err != unix.EADDRINUSE { //nolint:errorlint // an errno is never wrapped
 			break
 		}
 	}

@@ -45,7 +45,7 @@ func PlanText(w io.Writer, flows []record.Flow, o TextOptions) error {
 		out = append(append(out, ""), lines...)
 		var more []string
 		if len(differ) > 0 {
-			more = append(more, o.paint(magenta, o.symbol(isClosed)+o.symbol(mistake)+o.symbol(isOpen))+" declared denied, computed allowed")
+			more = append(more, o.paint(magenta, o.symbol(mistake))+" declared left of it, computed right of it")
 		}
 		out = append(out, o.prose(dim, "  ", g.canaries())...)
 		for _, line := range g.legend(o, more...) {

@@ -130,7 +130,7 @@ func (s *Session) injectWatched(
 ) (engine.Result, *watch, error) {
 	profile, err := profiles.Lookup(s.place.cluster.Facts()["profile"])
 	if err != nil {
-		return engine.Result{ID: id, Kind: kind.Name, Target: step.Target, Error: err.Error()}, &watch{}, nil
+		return engine.Result{ID: id, Kind: kind.Name, Target: step.Target, Error: err.Error()}, &watch{}, nil //nolint:nilerr // the fault's error, not the run's
 	}
 	w := s.newWatch(id, step, func(f matrix.Flow) record.Expect {
 		return record.Expect(kind.Expect(profile, step, inv, f))
@@ -138,7 +138,7 @@ func (s *Session) injectWatched(
 	s.opts.Progress("%s: watching %s", id, w)
 	if err := w.start(ctx); err != nil {
 		w.stop(context.WithoutCancel(ctx))
-		return engine.Result{ID: id, Kind: kind.Name, Target: step.Target, Error: err.Error()}, w, nil
+		return engine.Result{ID: id, Kind: kind.Name, Target: step.Target, Error: err.Error()}, w, nil //nolint:nilerr // the fault's error, not the run's
 	}
 	w.linger(ctx, quiet)
 	following, stop := context.WithCancel(ctx)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,7 +23,7 @@ func newReport(io stdio) *cobra.Command {
 		Use:   "report RECORD",
 		Short: "judge a record again and write reports from it",
 		Long: "Reads the record of a run (record.jsonl), judges it and writes reports. Exits as\n" +
-			"the run did. The formats are:\n\n" + formatList(),
+			"the run did, and with 3 for the record of a run that died. The formats are:\n\n" + formatList(),
 		Example: "  segtest report .segtest/runs/0a1b2c3d/record.jsonl --report junit=out/junit.xml",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -49,7 +50,7 @@ func newReport(io stdio) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringArrayVar(&reports, "report", nil, "FORMAT=FILE, may be repeated")
+	cmd.Flags().StringArrayVar(&reports, "report", nil, "FORMAT=FILE, may be repeated; - is the standard output")
 	return cmd
 }
 
@@ -83,19 +84,29 @@ func parseReports(texts []string) ([]sink, error) {
 	return sinks, nil
 }
 
+// standardOutput as a path stands for the standard output, and takes the place
+// of the page for people.
+const standardOutput = "-"
+
 // writeAll writes the result to the terminal and to every sink. One that
 // cannot be written does not keep the others from it.
 func writeAll(out io.Writer, sinks []sink, result judge.Result) error {
-	errs := []error{report.Text(out, result, terminal(out))}
+	var errs []error
+	if !slices.ContainsFunc(sinks, func(s sink) bool { return s.path == standardOutput }) {
+		errs = append(errs, report.Text(out, result, terminal(out)))
+	}
 	for _, s := range sinks {
-		if err := s.write(result); err != nil {
+		if err := s.write(out, result); err != nil {
 			errs = append(errs, fmt.Errorf("writing the %s report: %w", s.format.Name, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (s sink) write(result judge.Result) (err error) {
+func (s sink) write(out io.Writer, result judge.Result) (err error) {
+	if s.path == standardOutput {
+		return s.format.Write(out, result)
+	}
 	if err := os.MkdirAll(filepath.Dir(s.path), 0o755); err != nil {
 		return err
 	}
