@@ -123,6 +123,10 @@ func TestFaultFlows(t *testing.T) {
 		{"nothing after", shut.with(120, strings.Repeat("?", 80)), open, nil, matrix.Inconclusive, matrix.Pass, "no sample says anything of the time after", ""},
 		{"refused is closed", all("r"), open, nil, matrix.Pass, matrix.Pass, "", ""},
 		{"hidden by the fault", shut.with(50, strings.Repeat("?", 70)), open.with(50, strings.Repeat("?", 70)), hidden, matrix.Pass, matrix.Pass, "", ""},
+		{"a pod that starts open for a moment", shut.with(70, "h"), open.with(50, strings.Repeat("x", 70)), func(f *record.Fault) {
+			hidden(f)
+			f.Watched[0].Expect.Gap, f.Watched[0].Expect.Bound = "pod-start-opens", 200*ms
+		}, matrix.KnownGap, matrix.Pass, "open for 0 ms to 100 ms", ""},
 		{"hidden, but it got through", shut.with(70, "h"), open.with(50, strings.Repeat("x", 70)), hidden, matrix.Fail, matrix.Pass, "handshake-only", ""},
 		{"hidden, and somebody else has the address", shut.with(70, "w"), open, hidden, matrix.Pass, matrix.Pass, "", ""},
 		{"somebody else has the address", shut.with(70, "w"), open, nil, matrix.Fail, matrix.Pass, "wrong-peer", ""},

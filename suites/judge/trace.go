@@ -49,14 +49,16 @@ func newTrace(f record.Fault, w record.Watched, deny, passed bool) trace {
 	}
 	t.begin(passed)
 	if deny {
-		// Silence of a frozen or absent end proves no deny, and who answers at the
-		// address of an absent pod is not the pod. What else gets through does so
-		// in spite of the policies, also then.
-		t.samples = cut(t.samples, t.hidden[0], t.hidden[1], func(s stretch) bool {
-			return s.mark == right || s.outcome == matrix.WrongPeer
-		})
+		// Who answers at the address of an absent pod is not the pod. What else gets
+		// through does so in spite of the policies, also then.
+		t.samples = cut(t.samples, t.hidden[0], t.hidden[1], func(s stretch) bool { return s.outcome == matrix.WrongPeer })
 	}
 	t.windows = windows(t.samples, f.SampleFrom, f.SampleTo, t.period)
+	if deny {
+		// Silence of a frozen or absent end bounds what got through, because nothing
+		// did at that moment; it proves no deny.
+		t.samples = cut(t.samples, t.hidden[0], t.hidden[1], func(s stretch) bool { return s.mark == right })
+	}
 	t.measure()
 	return t
 }

@@ -33,6 +33,7 @@ type Window struct {
 	Lower, Upper time.Duration
 	Samples      int            // wrong ones
 	Outcome      matrix.Outcome // of the first wrong sample
+	answer       time.Duration  // the last late one; the window may reach up to it
 	// AtResolution says that Upper is below two periods: the window is there, its
 	// length says more about the sampling than about the network.
 	AtResolution bool
@@ -140,6 +141,7 @@ func windows(in []stretch, from, to, period time.Duration) []Window {
 			}
 			holed = s.answer > 0 // it says nothing of how long
 			w.Last = s.last
+			w.answer = max(w.answer, s.answer)
 			w.Samples += s.count
 			if !holed {
 				w.Lower = max(w.Lower, s.last-run)
@@ -154,7 +156,7 @@ func windows(in []stretch, from, to, period time.Duration) []Window {
 
 func finish(w *Window, period time.Duration) {
 	w.After = min(w.After, w.First) // what was watched begins with the first sample at the latest
-	w.Before = max(w.Before, w.Last)
+	w.Before = max(w.Before, w.Last, w.answer)
 	w.Upper = w.Before - w.After
 	w.AtResolution = w.Bounded() && w.Upper < 2*period
 }
