@@ -24,7 +24,7 @@ const (
 )
 
 // nextHost numbers the loopback addresses, one per agent of this process.
-var nextHost atomic.Uint32 //nolint:gochecknoglobals // tests in parallel share the machine
+var nextHost atomic.Uint32
 
 func host() netip.Addr {
 	n := nextHost.Add(1)

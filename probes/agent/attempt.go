@@ -56,7 +56,7 @@ func (a *attempt) begin() {
 	}
 	a.fd, a.start = fd, now()
 	err = unix.Connect(fd, sockaddr(a.address))
-	if err != nil && err != unix.EINPROGRESS {
+	if err != nil && err != unix.EINPROGRESS { //nolint:errorlint // the kernel's errno is never wrapped
 		a.fail(err)
 		return
 	}

@@ -153,7 +153,7 @@ func (l *loop) timeout(t time.Duration) (int, time.Duration) {
 		wait = min(max(l.timers[0].at-t, 0), wait)
 	}
 	ms := (wait + time.Millisecond - 1) / time.Millisecond
-	return int(ms), t + ms*time.Millisecond
+	return int(ms), t + ms*time.Millisecond //nolint:durationcheck // a count times a unit
 }
 
 func (l *loop) runPosted() {

@@ -67,7 +67,7 @@ func serve(getenv func(string) string) error {
 		return err
 	}
 	// The socket opens last: who is answered finds every port open.
-	socket, err := net.Listen("unix", wire.SocketName)
+	socket, err := net.Listen("unix", wire.SocketName) //nolint:noctx // a local socket, bounded by its deadline
 	if err != nil {
 		return fmt.Errorf("listening for the harness: %w", err)
 	}
@@ -108,7 +108,7 @@ const lastWords = 30 * time.Second
 // in ends the agent is told so and may finish its answers; when the agent or
 // out ends the relay ends at once.
 func Relay(socket string, in io.Reader, out io.Writer) error {
-	c, err := net.Dial("unix", socket)
+	c, err := net.Dial("unix", socket) //nolint:noctx // a local socket, bounded by its deadline
 	if err != nil {
 		return fmt.Errorf("connecting to the agent: %w", err)
 	}
@@ -117,7 +117,7 @@ func Relay(socket string, in io.Reader, out io.Writer) error {
 	go func() {
 		_, _ = io.Copy(conn, in) // a failure to read is an end of input
 		_ = conn.CloseWrite()
-		_ = conn.SetReadDeadline(time.Now().Add(lastWords)) //nolint:forbidigo // a deadline of the wall clock's kind
+		_ = conn.SetReadDeadline(time.Now().Add(lastWords))
 	}()
 	if _, err := io.Copy(out, conn); err != nil {
 		return fmt.Errorf("relaying from the agent: %w", err)
@@ -134,12 +134,12 @@ func ready(socket string, getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := net.DialTimeout("unix", socket, readyTime)
+	conn, err := net.DialTimeout("unix", socket, readyTime) //nolint:noctx // a local socket, bounded by its deadline
 	if err != nil {
 		return fmt.Errorf("connecting to the agent: %w", err)
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(readyTime)) //nolint:forbidigo // a deadline of the wall clock's kind
+	_ = conn.SetDeadline(time.Now().Add(readyTime))
 	if err := json.NewEncoder(conn).Encode(wire.Request{ID: 1, Hello: &wire.Hello{}}); err != nil {
 		return fmt.Errorf("asking the agent: %w", err)
 	}

@@ -86,7 +86,8 @@ func TestExtend(t *testing.T) {
 		runs = extend(runs, r)
 	}
 	want := []wire.Run{
-		{Outcome: matrix.Connected, Count: 2, First: 10, Last: 20, End: 19}, at(matrix.Connected, "late", 30, 31),
+		{Outcome: matrix.Connected, Count: 2, First: 10, Last: 20, End: 19},
+		at(matrix.Connected, "late", 30, 31),
 		at(matrix.Unknown, "", 30, 30), at(matrix.Connected, "late", 40, 41),
 	}
 	if len(runs) != len(want) {

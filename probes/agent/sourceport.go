@@ -36,7 +36,7 @@ func (p *sourcePorts) bind(fd int, v6 bool) error {
 		if p.next++; p.next > lastSource {
 			p.next = firstSource
 		}
-		if err = unix.Bind(fd, sockaddr(netip.AddrPortFrom(wildcard, uint16(port)))); err != unix.EADDRINUSE { //nolint:errorlint // an errno is never wrapped
+		if err = unix.Bind(fd, sockaddr(netip.AddrPortFrom(wildcard, uint16(port)))); err != unix.EADDRINUSE {
 			break
 		}
 	}

@@ -33,8 +33,8 @@ const prefix = "segtest-test-"
 const patience = 30 * time.Second
 
 var (
-	labs  atomic.Uint32 //nolint:gochecknoglobals // numbers the namespaces of this process
-	built struct {      //nolint:gochecknoglobals // the agent is built once
+	labs  atomic.Uint32
+	built struct {
 		once sync.Once
 		path string
 		err  error

@@ -22,7 +22,7 @@ import (
 const patience = 20 * time.Second
 
 // nextHost numbers the loopback addresses, one per agent of this process.
-var nextHost atomic.Uint32 //nolint:gochecknoglobals // tests in parallel share the machine
+var nextHost atomic.Uint32
 
 // town is agents on loopback addresses and a dialer that reaches them.
 type town struct {

@@ -115,7 +115,7 @@ func TestOneWayFromReceipts(t *testing.T) {
 			if row.service {
 				w.members[1].IPs = []string{"127.0.0.1"} // the address is not the pod's own
 			}
-			var sent chan string = make(chan string, 1)
+			var sent chan string = make(chan string, 1) //nolint:staticcheck // client-go itself still uses it
 			w.dial = func(_ context.Context, ep matrix.Endpoint) (io.ReadWriteCloser, error) {
 				s := scripted{agent: w.agents[ep], edit: func(r *wire.Response) {
 					if r.Result != nil && r.Result.Flow == 0 { // the answer got lost

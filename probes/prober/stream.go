@@ -131,7 +131,7 @@ func (s *stream) do(ctx context.Context, req wire.Request) ([]wire.Response, err
 	select {
 	case s.out <- append(line, '\n'):
 	case <-s.done:
-		return s.giveUp(req.ID, c, nil)
+		return s.giveUp(req.ID, c, nil) //nolint:contextcheck // the stream outlives the call
 	case <-ctx.Done():
 		return s.giveUp(req.ID, c, ctx)
 	}
@@ -139,7 +139,7 @@ func (s *stream) do(ctx context.Context, req wire.Request) ([]wire.Response, err
 	case <-c.ended:
 		return c.lines, c.err
 	case <-s.done:
-		return s.giveUp(req.ID, c, nil)
+		return s.giveUp(req.ID, c, nil) //nolint:contextcheck // the stream outlives the call
 	case <-ctx.Done():
 		return s.giveUp(req.ID, c, ctx)
 	}

@@ -56,7 +56,7 @@ func TestSurprising(t *testing.T) {
 func TestPeriod(t *testing.T) {
 	t.Parallel()
 	for flows, want := range map[int]time.Duration{0: 50, 1: 50, 25: 50, 26: 52, 100: 200} {
-		if got := prober.Period(flows); got != want*time.Millisecond {
+		if got := prober.Period(flows); got != want*time.Millisecond { //nolint:durationcheck // a count times a unit
 			t.Errorf("%d flows: %s, want %dms", flows, got, want)
 		}
 	}

@@ -24,7 +24,7 @@ type finding struct {
 // what nobody knows, what is known.
 func rank(r judge.Result, c judge.Case) int {
 	if c.Verdict == matrix.Fail && c.Flow != judge.None {
-		switch glyphOf(r, c) {
+		switch glyphOf(r, c) { //nolint:exhaustive // the others are no findings
 		case mistake:
 			return 0
 		case leak:

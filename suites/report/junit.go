@@ -133,8 +133,10 @@ func class(r judge.Result, phase string) string {
 
 func suiteProperties(r judge.Result) []junitProperty {
 	out := []junitProperty{
-		{"segtest.runID", clean(r.Header.RunID)}, {"segtest.seed", fmt.Sprint(r.Header.Seed)},
-		{"segtest.scenario", clean(r.Header.Scenario)}, {"segtest.file", clean(r.Header.File)},
+		{"segtest.runID", clean(r.Header.RunID)},
+		{"segtest.seed", fmt.Sprint(r.Header.Seed)},
+		{"segtest.scenario", clean(r.Header.Scenario)},
+		{"segtest.file", clean(r.Header.File)},
 		{"segtest.verdict", r.Verdict.String()},
 	}
 	for _, k := range slices.Sorted(maps.Keys(r.Header.Facts)) {
@@ -202,7 +204,7 @@ func caseText(r judge.Result, c judge.Case) string {
 }
 
 // ansi matches terminal escapes: colours, cursor movements, titles.
-var ansi = regexp.MustCompile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[@-Z\\\\-_])") //nolint:gochecknoglobals // constant
+var ansi = regexp.MustCompile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[@-Z\\\\-_])")
 
 // clean takes out terminal escapes and what XML cannot hold, and caps the text.
 func clean(s string) string {

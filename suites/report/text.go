@@ -131,8 +131,11 @@ func counts(c judge.Counts, o TextOptions) string {
 		n      int
 		symbol string
 	}{
-		{c.Pass, o.tick(matrix.Pass, false)}, {c.KnownGap, o.tick(matrix.KnownGap, false)}, {c.Fail, o.tick(matrix.Fail, false)},
-		{c.Inconclusive, o.tick(matrix.Inconclusive, false)}, {c.Unjudged, o.tick(matrix.Pass, true)},
+		{c.Pass, o.tick(matrix.Pass, false)},
+		{c.KnownGap, o.tick(matrix.KnownGap, false)},
+		{c.Fail, o.tick(matrix.Fail, false)},
+		{c.Inconclusive, o.tick(matrix.Inconclusive, false)},
+		{c.Unjudged, o.tick(matrix.Pass, true)},
 	} {
 		if x.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d%s", x.n, x.symbol))
