@@ -125,9 +125,6 @@ func TestChecksOfTargetsAndTimes(t *testing.T) {
 			}
 		})
 	}
-	if got := (chaos.Target{Node: "of shop/db"}).Refers(); got != "shop/db" {
-		t.Errorf("the target refers to %q", got)
-	}
 }
 
 // profile opens flows when all their owners are dead, and while a pod starts.

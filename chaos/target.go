@@ -28,15 +28,6 @@ func (t Target) String() string {
 	return string(t.Endpoint)
 }
 
-// Refers is the endpoint that the target names, "" for none, so that a caller
-// can check it against a scenario before there is a cluster.
-func (t Target) Refers() matrix.Endpoint {
-	if of, ok := t.nodeOf(); ok {
-		return of
-	}
-	return t.Endpoint
-}
-
 func (t Target) nodeOf() (matrix.Endpoint, bool) {
 	of, ok := strings.CutPrefix(t.Node, "of ")
 	return matrix.Endpoint(strings.TrimSpace(of)), ok

@@ -70,30 +70,6 @@ func (p Plan) perNode() int {
 	return DefaultPerNode
 }
 
-// Ask is the plan that asks some flows again with another wait. With each flow
-// come the other flows of the same sender and receivers, because one of them
-// that connects is the control without which silence proves less.
-func (p Plan) Ask(flows []int, wait time.Duration) Plan {
-	pairs := map[string]bool{}
-	for _, q := range p.Questions {
-		if slices.Contains(flows, q.Flow) {
-			pairs[q.pair()] = true
-		}
-	}
-	again := p
-	again.Wait = wait
-	again.Questions = nil
-	for _, q := range p.Questions {
-		if pairs[q.pair()] {
-			again.Questions = append(again.Questions, q)
-		}
-	}
-	return again
-}
-
-// pair is the sender and the receivers.
-func (q Question) pair() string { return fmt.Sprintf("%s\x00%q", q.From, q.To) }
-
 // roster is the members of a plan by endpoint.
 type roster map[matrix.Endpoint]Member
 

@@ -1,7 +1,6 @@
 package prober_test
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -59,22 +58,5 @@ func TestPeriod(t *testing.T) {
 		if got := prober.Period(flows); got != want*time.Millisecond { //nolint:durationcheck // a count times a unit
 			t.Errorf("%d flows: %s, want %dms", flows, got, want)
 		}
-	}
-}
-
-func TestAskBringsControls(t *testing.T) {
-	t.Parallel()
-	w := newTown(t, "TCP/80", "shop/web-0", "shop/db-0")
-	p := prober.Plan{Wait: time.Second, Questions: []prober.Question{
-		w.ask(0, "shop/web-0", "shop/db-0", matrix.TCP, 80), w.ask(1, "shop/db-0", "shop/web-0", matrix.TCP, 80),
-		w.ask(2, "shop/web-0", "shop/db-0", matrix.UDP, 80), w.ask(3, "shop/web-0", "shop/web-0", matrix.TCP, 80),
-	}}
-	again := p.Ask([]int{2}, prober.SurpriseWait)
-	var flows []int
-	for _, q := range again.Questions {
-		flows = append(flows, q.Flow)
-	}
-	if got := fmt.Sprint(flows, again.Wait, p.Wait, len(p.Questions)); got != "[0 2] 3s 1s 4" {
-		t.Errorf("asked again: %s", got)
 	}
 }

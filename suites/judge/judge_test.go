@@ -40,6 +40,7 @@ func TestRun(t *testing.T) {
 			leak(r)
 			r.End.Error, r.End.Environment = "docker is gone", true
 		}, matrix.Fail, 1, judge.PhaseRun, "docker is gone"},
+		{"a cluster that could not be removed", func(r *record.Record) { r.End.LeftBehind = "cluster x" }, matrix.Pass, 3, "", ""},
 		{"interrupted", func(r *record.Record) { r.End.Interrupted, r.End.LeftBehind = true, "cluster x" }, matrix.Inconclusive, 130, judge.PhaseRun, "left behind: cluster x"},
 		{"interrupted after a leak", func(r *record.Record) {
 			leak(r)

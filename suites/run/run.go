@@ -59,7 +59,6 @@ type subject struct {
 	declared matrix.Matrix[scenario.Expectation]
 	computed matrix.Matrix[oracle.Decision]
 	isolated map[matrix.Endpoint]selection
-	pods     map[matrix.Endpoint]oracle.Pod
 }
 
 // selection says in which directions some policy selects a pod.
@@ -123,16 +122,13 @@ func compute(s *scenario.Scenario, keep func(matrix.Flow) bool) (subject, error)
 	if err != nil {
 		return subject{}, err
 	}
-	sub := subject{index: expansion.Index, declared: expansion.Declared, isolated: map[matrix.Endpoint]selection{}, pods: map[matrix.Endpoint]oracle.Pod{}}
+	sub := subject{index: expansion.Index, declared: expansion.Declared, isolated: map[matrix.Endpoint]selection{}}
 	all := judge.Matrix(expansion.Index)
 	for flow, d := range all.All() {
 		from, to := sub.isolated[flow.From], sub.isolated[flow.To]
 		from.egress = from.egress || d.Egress.Isolated
 		to.ingress = to.ingress || d.Ingress.Isolated
 		sub.isolated[flow.From], sub.isolated[flow.To] = from, to
-	}
-	for _, p := range expansion.World.Pods {
-		sub.pods[p.Name] = p
 	}
 	sub.computed = all
 	if keep != nil {
