@@ -255,6 +255,11 @@ func TestFaultEvidence(t *testing.T) {
 	if c := find(judge.Judge(rec), "fault 1-pod-kill", name); c.Verdict != matrix.Pass || c.Evidence != "a" {
 		t.Errorf("with a control it is %v %q", c.Verdict, c.Evidence)
 	}
+	// A control that was never seen to work is none.
+	rec.Faults[0].Watched[1].Series = sampled(1, all("?"))
+	if c := find(judge.Judge(rec), "fault 1-pod-kill", name); c.Verdict != matrix.Inconclusive || c.Evidence != "" {
+		t.Errorf("with a control of which nothing is known it is %v %q", c.Verdict, c.Evidence)
+	}
 }
 
 func TestFaultDoesNotJudgeDisagreements(t *testing.T) {
@@ -287,7 +292,13 @@ func TestPassesAroundAFault(t *testing.T) {
 		}
 		counted(t, res)
 	}
+	// A pass after a fault that leaves flows out says nothing of them.
 	rec := faulty(all("x"), all("o"), nil)
+	rec.Passes = append(rec.Passes, record.Pass{Phase: "fault 1-pod-kill after", Cells: []record.Cell{cell(matrix.TimedOut, record.Evidence{})}})
+	if res := judge.Judge(rec); res.Verdict != matrix.Inconclusive {
+		t.Errorf("a pass after a fault without one of the flows is %v", res.Verdict)
+	}
+	rec = faulty(all("x"), all("o"), nil)
 	rec.Phases = append(rec.Phases, record.Phase{Name: "fault 1-pod-kill after", Error: "cut short"})
 	if res := judge.Judge(rec); res.Verdict != matrix.Inconclusive || !says(res, "fault 1-pod-kill after", "cut short") {
 		t.Errorf("a phase cut short is %v", res.Verdict)
