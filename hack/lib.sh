@@ -19,3 +19,22 @@ ensure_node_image() {
     hack/node-image/build.sh
   fi
 }
+
+# install_missing THING PACKAGE…: installs the Debian packages of those things,
+# programs or files by their path, that the host lacks; or returns 3 and says what
+# a person should do.
+install_missing() {
+  local missing=()
+  while (($#)); do
+    [[ -e $1 ]] || command -v "$1" >/dev/null || missing+=("$2")
+    shift 2
+  done
+  ((${#missing[@]} == 0)) && return
+  if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
+    echo "missing: ${missing[*]}. Install them as root with this host's package manager, then try again" >&2
+    return 3
+  fi
+  say "installing ${missing[*]}"
+  apt-get update -qq &&
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}

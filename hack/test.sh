@@ -25,14 +25,30 @@ part() {
   return "$rc"
 }
 
+# The race detector needs a C compiler. Where none may be installed the tests
+# run without it, and say so: they need no root.
 unit() {
-  part unit go test -race ./... &&
+  local race=(-race)
+  if ! install_missing "$(go env CC)" gcc /usr/include/stdlib.h libc6-dev; then
+    say "unit: no C compiler, so WITHOUT the race detector"
+    race=()
+  fi
+  part unit go test "${race[@]}" ./... &&
     part unit-image go -C hack/node-image/routed test ./...
 }
 
 kernel() {
-  part kernel-host hack/kernel-host.sh &&
+  part kernel-host kernel_host &&
     part kernel env SEGTEST_NETNS=1 go test -count=1 -timeout 10m ./probes/netns/...
+}
+
+# kernel_host makes sure that the host can run the real-kernel tests.
+kernel_host() {
+  if ((EUID != 0)); then
+    echo "the real-kernel tests make network namespaces: run them as root (or run 'make test-unit')" >&2
+    return 3
+  fi
+  install_missing nft nftables ip iproute2
 }
 
 # With -p 1 two clusters never share the host, and go test shows what happens

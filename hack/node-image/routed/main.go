@@ -153,8 +153,18 @@ func keep(ctx context.Context, changed <-chan struct{}, apply func() error) {
 		case <-ctx.Done():
 			return
 		case <-changed:
-			time.Sleep(settle)
+			gather(ctx)
 		case <-ticker.C:
 		}
+	}
+}
+
+// gather lets the events of one change arrive, or returns when ctx ends.
+func gather(ctx context.Context) {
+	timer := time.NewTimer(settle)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
