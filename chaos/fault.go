@@ -69,6 +69,13 @@ func (p Params) WithDefaults() Params {
 	return p
 }
 
+// Step begins the step of a kind: its target in words, the times of the
+// parameters, and the undo.
+func (p Params) Step(kind, target string, undo ...Undo) Step {
+	p = p.WithDefaults()
+	return Step{Kind: kind, Target: target, Hold: p.Hold, RecoverWithin: p.RecoverWithin, Undo: undo}
+}
+
 // Env is what faults work on.
 type Env struct {
 	Cluster cluster.Cluster

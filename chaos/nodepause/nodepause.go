@@ -8,10 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/segtest/segtest/chaos"
@@ -61,11 +59,9 @@ func plan(_ *rand.Rand, inv chaos.Inventory, p chaos.Params) (chaos.Step, error)
 	if node.ControlPlane {
 		return chaos.Step{}, fmt.Errorf("planning %s: %s is a control plane node, which segtest needs to see anything; choose a worker", name, words)
 	}
-	p = p.WithDefaults()
-	return chaos.Step{
-		Kind: name, Target: words, Hold: p.Hold, RecoverWithin: p.RecoverWithin, Node: node.Name,
-		Undo: []chaos.Undo{{Op: chaos.OpUnpause, Cluster: inv.Cluster, Node: node.Name}},
-	}, nil
+	step := p.Step(name, words, chaos.Undo{Op: chaos.OpUnpause, Cluster: inv.Cluster, Node: node.Name})
+	step.Node = node.Name
+	return step, nil
 }
 
 func expect(profile chaos.Profile, step chaos.Step, inv chaos.Inventory, flow matrix.Flow) chaos.Expect {
@@ -142,7 +138,7 @@ func (fault) Healed(ctx context.Context, env chaos.Env, step chaos.Step) (chaos.
 	if err != nil {
 		return chaos.Proof{}, fmt.Errorf("reading node %s: %w", step.Node, err)
 	}
-	if !ready(node) {
+	if !cluster.NodeReady(node) {
 		return chaos.Proof{Detail: fmt.Sprintf("node %s runs but is not Ready yet", step.Node)}, nil
 	}
 	return chaos.Proof{Seen: true, Detail: fmt.Sprintf("node %s runs, answers commands and is Ready", step.Node)}, nil
@@ -176,10 +172,4 @@ func pauser(env chaos.Env, step chaos.Step) (cluster.Pauser, error) {
 		return nil, fmt.Errorf("step of %s names no node", name)
 	}
 	return env.Pauser(step.Node)
-}
-
-func ready(node *corev1.Node) bool {
-	return slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
-		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-	})
 }

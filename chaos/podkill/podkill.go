@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/segtest/segtest/chaos"
+	"github.com/segtest/segtest/fixtures/cluster"
 	"github.com/segtest/segtest/probes/matrix"
 )
 
@@ -54,12 +55,9 @@ func plan(rng *rand.Rand, inv chaos.Inventory, p chaos.Params) (chaos.Step, erro
 			Reason: fmt.Sprintf("pod %s/%s of %s has no controller that would bring it back", pod.Namespace, pod.Name, pod.Endpoint),
 		}
 	}
-	p = p.WithDefaults()
-	step := chaos.Step{
-		Kind: name, Target: fmt.Sprintf("pod %s/%s (%s)", pod.Namespace, pod.Name, pod.Endpoint),
-		Hold: p.Hold, RecoverWithin: p.RecoverWithin, Pod: &pod,
-		Undo: []chaos.Undo{{Op: chaos.OpWait, Reason: "the controller brings back the pod"}},
-	}
+	step := p.Step(name, fmt.Sprintf("pod %s/%s (%s)", pod.Namespace, pod.Name, pod.Endpoint),
+		chaos.Undo{Op: chaos.OpWait, Reason: "the controller brings back the pod"})
+	step.Pod = &pod
 	for _, other := range inv.Pods {
 		if other.Owner == pod.Owner {
 			step.Siblings = append(step.Siblings, other.UID)
@@ -119,7 +117,7 @@ func (fault) Healed(ctx context.Context, env chaos.Env, step chaos.Step) (chaos.
 		return chaos.Proof{}, err
 	case !ok:
 		return chaos.Proof{Detail: fmt.Sprintf("no pod has replaced %s yet", step.Pod.Name)}, nil
-	case !ready(pod):
+	case !cluster.PodReady(pod):
 		return chaos.Proof{Detail: fmt.Sprintf("pod %s (uid %s) is %s, not Ready", pod.Name, pod.UID, pod.Status.Phase)}, nil
 	}
 	return chaos.Proof{
@@ -157,10 +155,4 @@ func target(step chaos.Step) (*chaos.Pod, error) {
 		return nil, fmt.Errorf("step of %s names no pod", name)
 	}
 	return step.Pod, nil
-}
-
-func ready(p *corev1.Pod) bool {
-	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-	})
 }

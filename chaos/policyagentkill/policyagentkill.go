@@ -20,6 +20,7 @@ import (
 
 	"github.com/segtest/segtest/chaos"
 	"github.com/segtest/segtest/chaos/survey"
+	"github.com/segtest/segtest/fixtures/cluster"
 	"github.com/segtest/segtest/probes/matrix"
 )
 
@@ -56,11 +57,7 @@ func plan(_ *rand.Rand, inv chaos.Inventory, p chaos.Params) (chaos.Step, error)
 	if err != nil {
 		return chaos.Step{}, err
 	}
-	p = p.WithDefaults()
-	step := chaos.Step{
-		Kind: name, Target: "policy agent of " + words, Hold: p.Hold, RecoverWithin: p.RecoverWithin,
-		Undo: []chaos.Undo{{Op: chaos.OpWait, Reason: "the kubelet starts the agent again"}},
-	}
+	step := p.Step(name, "policy agent of "+words, chaos.Undo{Op: chaos.OpWait, Reason: "the kubelet starts the agent again"})
 	for _, n := range nodes {
 		agents := inv.AgentsOn(n.Name)
 		if len(agents) == 0 {
@@ -76,9 +73,9 @@ func plan(_ *rand.Rand, inv chaos.Inventory, p chaos.Params) (chaos.Step, error)
 		}
 		step.Agents = append(step.Agents, agents...)
 	}
-	if wait := backoff(step.Agents); wait >= p.RecoverWithin {
+	if wait := backoff(step.Agents); wait >= step.RecoverWithin {
 		return chaos.Step{}, fmt.Errorf("planning %s: an agent died before and the kubelet may wait %s before it starts it again, recoverWithin is %s; give more, or kill it once only",
-			name, wait, p.RecoverWithin)
+			name, wait, step.RecoverWithin)
 	}
 	return step, nil
 }
@@ -223,7 +220,7 @@ func backAgain(ctx context.Context, env chaos.Env, old chaos.Agent) (chaos.Proof
 			return chaos.Proof{Detail: fmt.Sprintf("process %d does not hold queue %d yet", p.PID, q)}, nil
 		}
 	}
-	if !ready(pod) {
+	if !cluster.PodReady(pod) {
 		return chaos.Proof{Detail: fmt.Sprintf("pod %s is not Ready yet", old.Pod)}, nil
 	}
 	return chaos.Proof{Seen: true, Detail: fmt.Sprintf("process %d in its place holds queues %v", p.PID, p.Queues)}, nil
@@ -236,10 +233,4 @@ func containerID(pod *corev1.Pod, container string) string {
 		}
 	}
 	return ""
-}
-
-func ready(pod *corev1.Pod) bool {
-	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-	})
 }

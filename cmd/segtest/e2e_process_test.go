@@ -219,6 +219,14 @@ func (p *process) interrupt(t *testing.T) {
 	}
 }
 
+// signal reaches this process alone.
+func (p *process) signal(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // klogLine is what the Kubernetes libraries log where nobody keeps them from it.
 var klogLine = regexp.MustCompile(`(?m)^[IWEF]\d{4} \d\d:\d\d:\d\d.*`)
 

@@ -37,7 +37,7 @@ var rules = []rule{
 	{"fixtures/catalog", nil, "shipped files only"},
 	{"fixtures/cluster", []string{"probes/matrix"}, "small interfaces"},
 	{"fixtures/cluster/e2eprovider", []string{"fixtures/cluster", "fixtures/cluster/kindcluster", "probes/matrix"}, "kind as e2e-framework wants it, through our provider"},
-	{"fixtures/cluster/...", []string{"fixtures/cluster", "probes/matrix"}, "providers implement the interfaces"},
+	{"fixtures/cluster/...", []string{"fixtures/cluster", "fixtures/cluster/state", "probes/matrix"}, "providers implement the interfaces"},
 	{"fixtures/deploy", []string{"fixtures/cluster", "probes/oracle", "probes/matrix", "probes/wire"}, "deploys without knowing the file format; wire for the agent's environment"},
 	{"fixtures/image", []string{"fixtures/cluster", "probes/oracle", "probes/matrix"}, "an image is bytes for nodes"},
 	{"chaos/...", []string{"chaos/...", "fixtures/cluster", "probes/matrix"}, "faults know neither scenarios nor probes"},

@@ -232,12 +232,12 @@ func (s *Session) Close(ctx context.Context, keep bool) error {
 		left = errors.Join(left, s.place.fleet.Close(closing))
 		stop()
 	}
-	if _, borrowed := s.place.cluster.(cluster.Borrowed); borrowed && s.place.deployment != nil && !keep {
-		s.opts.Progress("removing what this run deployed")
-		left = errors.Join(left, s.place.deployment.Down(cleanup))
-	}
 	if s.place.cluster != nil && !keep {
-		s.opts.Progress("removing cluster %s", s.place.cluster.Name())
+		what := "cluster"
+		if _, borrowed := s.place.cluster.(cluster.Borrowed); borrowed {
+			what = "what this run made on"
+		}
+		s.opts.Progress("removing %s %s", what, s.place.cluster.Name())
 		left = errors.Join(left, s.place.cluster.Delete(cleanup))
 	}
 	unwritten := s.finish(ctx, left)

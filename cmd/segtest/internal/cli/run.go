@@ -18,7 +18,6 @@ import (
 	"github.com/segtest/segtest/fixtures/cluster"
 	"github.com/segtest/segtest/fixtures/cluster/existing"
 	"github.com/segtest/segtest/fixtures/cluster/kindcluster"
-	"github.com/segtest/segtest/fixtures/deploy"
 	"github.com/segtest/segtest/fixtures/scenario"
 	"github.com/segtest/segtest/suites/judge"
 	"github.com/segtest/segtest/suites/run"
@@ -52,7 +51,7 @@ Exit codes: 0 as expected, 1 expectation violated, 2 usage or file error,
 3 environment (cluster, Docker, image), 4 inconclusive, 130 interrupted.`,
 		Example: `  segtest run fixtures/catalog/online-shop --report junit=out/junit.xml
   segtest run shop.yaml --select 'shop/web-0 -> shop/db-0 TCP/5432' --keep`,
-		Args: cobra.ExactArgs(1),
+		Args: one("SCENARIO", scenarioIs),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !cmd.Flags().Changed("seed") {
 				f.seed = uint64(rand.Uint32()) //nolint:gosec // any seed will do; it is printed
@@ -105,7 +104,7 @@ func runScenario(ctx context.Context, io stdio, path string, f runFlags) error {
 	progress.Printf("run %s of %s, seed %d, record %s", id, sc.Name, f.seed, recordFile(dir))
 	quiet(f.verbose, progress.Printf)
 	session, err := run.New(run.Options{
-		Scenario: sc, Provider: provider(f, dir, id), History: history, RunID: id, Seed: f.seed,
+		Scenario: sc, Provider: provider(f, dir), History: history, RunID: id, Seed: f.seed,
 		ProbeImage: f.probe, Facts: facts(), Select: keep, Progress: progress.Printf, Safety: safety(dir, id),
 	})
 	if err != nil {
@@ -116,7 +115,7 @@ func runScenario(ctx context.Context, io stdio, path string, f runFlags) error {
 	progress.Close()
 	err = errors.Join(err, writeAll(io.out, sinks, result))
 	if f.keep {
-		fmt.Fprint(io.err, kept(session, f, id))
+		fmt.Fprint(io.err, kept(session))
 	}
 	return outcome(result, err, recordFile(dir))
 }
@@ -148,15 +147,12 @@ func recordFile(dir string) string { return filepath.Join(dir, "record.jsonl") }
 
 // kept says how to reach and how to remove what --keep left, "" where there is
 // nothing.
-func kept(session *run.Session, f runFlags, id string) string {
+func kept(session *run.Session) string {
 	kubeconfig := session.Kubeconfig()
-	switch {
-	case kubeconfig == "":
+	if kubeconfig == "" {
 		return ""
-	case f.context != "":
-		return fmt.Sprintf("what was deployed is kept; remove it with: kubectl --context %s delete namespaces --selector %s=%s\n", f.context, deploy.RunLabel, id)
 	}
-	return fmt.Sprintf("the cluster is kept: KUBECONFIG=%s kubectl get pods -A\nremove it with: segtest clean\n", kubeconfig)
+	return fmt.Sprintf("what the run made is kept: KUBECONFIG=%s kubectl get pods -A\nremove it with: segtest clean\n", kubeconfig)
 }
 
 // quiet keeps the Kubernetes libraries from writing over the progress: what
@@ -186,20 +182,18 @@ func pass(ctx context.Context, io stdio, sc *scenario.Scenario, session *run.Ses
 	return result, err
 }
 
-func provider(f runFlags, dir, id string) cluster.Provider {
+func provider(f runFlags, dir string) cluster.Provider {
 	if f.context != "" {
-		return &existing.Provider{Context: f.context, RunDir: dir}
+		return &existing.Provider{Context: f.context}
 	}
-	return &kindcluster.Provider{RunDir: dir, Journal: journal(dir, id)}
+	return &kindcluster.Provider{RunDir: dir}
 }
 
-// journal holds the undo of the run's faults. Each run has its own, so that no
-// run's end is taken for that of one before it in the same folder.
-func journal(dir, id string) string { return filepath.Join(dir, "faults-"+id+".jsonl") }
-
 // safety is what mends faults when this process dies: another one of this binary.
+// Each run has its own journal, so that no run's end is taken for that of one
+// before it in the same folder.
 func safety(dir, id string) run.Safety {
-	s := run.Safety{Journal: journal(dir, id)}
+	s := run.Safety{Journal: filepath.Join(dir, "faults-"+id+".jsonl")}
 	if self, err := os.Executable(); err == nil {
 		s.Reaper = []string{self, "reaper", "--journal", s.Journal}
 	}
