@@ -115,8 +115,12 @@ func (f finding) full(r judge.Result, o TextOptions) []string {
 		if l.label == "window" && len(f.Windows) > 1 {
 			continue // the reasons tell them
 		}
+		parts := []string{printable(o, l.text)}
+		if l.label != "repeat" { // a command, which one copies, is left whole
+			parts = Wrap(parts[0], o.width()-15)
+		}
 		label := pad(l.label, 10)
-		for _, part := range wrap(printable(o, l.text), o.width()-15, l.label != "repeat") {
+		for _, part := range parts {
 			out = append(out, "    "+o.paint(dim, label)+" "+part)
 			label = pad("", 10)
 		}
@@ -127,33 +131,9 @@ func (f finding) full(r judge.Result, o TextOptions) []string {
 		if n := len(f.more) - len(shown); n > 0 {
 			text += fmt.Sprintf(" and %d more", n)
 		}
-		for _, part := range wrap(printable(o, text), o.width()-4, true) {
+		for _, part := range Wrap(printable(o, text), o.width()-4) {
 			out = append(out, "    "+part)
 		}
 	}
 	return out
-}
-
-// wrap breaks a text at spaces; a command, which one copies, is left whole.
-func wrap(s string, width int, breakable bool) []string {
-	if !breakable {
-		return []string{s}
-	}
-	var out []string
-	line := ""
-	for _, word := range strings.Fields(s) {
-		switch {
-		case line == "":
-			line = word
-		case length(line)+1+length(word) > width:
-			out = append(out, line)
-			line = word
-		default:
-			line += " " + word
-		}
-	}
-	if line == "" {
-		return out
-	}
-	return append(out, line)
 }

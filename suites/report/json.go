@@ -118,17 +118,19 @@ type (
 		Denied       int            `json:"denied"`
 		Allowed      int            `json:"allowed"`
 		Unobservable int            `json:"unobservable"`
+		Void         string         `json:"void,omitempty"`
 		Blips        int            `json:"blips"`
 		Blind        float64        `json:"blind"`
 		Leak         *jsonWindow    `json:"leak,omitempty"`
 		Outage       *jsonWindow    `json:"outage,omitempty"`
 	}
 	jsonConvergence struct {
-		What  string  `json:"what"`
-		Node  string  `json:"node"`
-		Lower float64 `json:"lower"`
-		Upper float64 `json:"upper"`
-		Error string  `json:"error,omitempty"`
+		What       string  `json:"what"`
+		Node       string  `json:"node"`
+		Lower      float64 `json:"lower"`
+		Upper      float64 `json:"upper"`
+		Resolution float64 `json:"resolution,omitempty"`
+		Error      string  `json:"error,omitempty"`
 	}
 )
 
@@ -163,11 +165,9 @@ func JSON(w io.Writer, r judge.Result) error {
 		out.Faults = append(out.Faults, faultJSON(r, f))
 	}
 	for _, c := range r.Convergence {
-		out.Convergence = append(out.Convergence, jsonConvergence{c.What, c.Node, c.Lower.Seconds(), c.Upper.Seconds(), c.Error})
+		out.Convergence = append(out.Convergence, jsonConvergence{c.What, c.Node, c.Lower.Seconds(), c.Upper.Seconds(), c.Resolution.Seconds(), c.Error})
 	}
-	for _, n := range r.Notes {
-		out.Notes = append(out.Notes, n.Text)
-	}
+	out.Notes = r.Notes
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
@@ -211,7 +211,7 @@ func faultJSON(r judge.Result, f judge.Fault) jsonFault {
 	out := jsonFault{
 		ID: f.ID, Kind: f.Kind, Target: f.Target, Verdict: f.Verdict, Unjudged: f.Unjudged,
 		Effect: f.Effect.Detail, Healed: f.Healed.Detail, Period: f.Period.Seconds(),
-		Denied: f.Denied, Allowed: f.Allowed, Unobservable: f.Unobservable, Blips: f.Blips, Blind: f.Blind.Seconds(),
+		Denied: f.Denied, Allowed: f.Allowed, Unobservable: f.Unobservable, Void: f.Void, Blips: f.Blips, Blind: f.Blind.Seconds(),
 		Leak: extremeJSON(r, f.Leak), Outage: extremeJSON(r, f.Outage),
 	}
 	if f.Injected[0] != 0 {

@@ -157,8 +157,30 @@ func (o TextOptions) flow(indent, gap string, parts []string) []string {
 // prose is a text in lines of a width, all of one colour.
 func (o TextOptions) prose(colour, indent, s string) []string {
 	var out []string
-	for _, line := range wrap(s, o.width()-length(indent), true) {
+	for _, line := range Wrap(s, o.width()-length(indent)) {
 		out = append(out, indent+o.paint(colour, line))
 	}
 	return out
+}
+
+// Wrap breaks a text at spaces into lines of a width. A longer word has a line
+// of its own and stays whole.
+func Wrap(s string, width int) []string {
+	var out []string
+	line := ""
+	for _, word := range strings.Fields(s) {
+		switch {
+		case line == "":
+			line = word
+		case length(line)+1+length(word) > width:
+			out = append(out, line)
+			line = word
+		default:
+			line += " " + word
+		}
+	}
+	if line == "" {
+		return out
+	}
+	return append(out, line)
 }

@@ -15,31 +15,15 @@ import (
 // cluster exists: first where they differ, with the rules that decide, then the
 // whole matrix.
 func PlanText(w io.Writer, flows []record.Flow, o TextOptions) error {
-	var out []string
-	var tally [4]int
 	var differ []record.Flow
 	cells := make([]gridCell, len(flows))
 	for i, f := range flows {
 		cells[i] = planCell(f, o)
-		if in := f.Computed.Intent; int(in) < len(tally) {
-			tally[in]++
-		}
 		if judge.Disagree(f) {
 			differ = append(differ, f)
 		}
 	}
-	head := fmt.Sprintf("%s: the policies allow %d and deny %d", count(len(flows), "flow"), tally[matrix.Allow], tally[matrix.Deny])
-	for _, in := range []matrix.Intent{matrix.Undefined, matrix.Unstated} {
-		if tally[in] > 0 {
-			head += fmt.Sprintf(", %d %s", tally[in], in)
-		}
-	}
-	if len(differ) == 0 {
-		out = append(out, o.tick(matrix.Pass, false)+" "+head+"; the scenario agrees")
-	} else {
-		out = append(out, o.tick(matrix.Fail, false)+" "+head+"; "+o.paint(magenta, "the scenario disagrees on "+fmt.Sprint(len(differ))))
-		out = append(out, differText(differ, o)...)
-	}
+	out := append(planHead(flows, len(differ), o), differText(differ, o)...)
 	g := newGrid(cells)
 	if lines := g.text(o); len(lines) > 0 {
 		out = append(append(out, ""), lines...)
@@ -56,6 +40,45 @@ func PlanText(w io.Writer, flows []record.Flow, o TextOptions) error {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
 	return nil
+}
+
+// planHead counts what the policies compute to, and on how much of it the
+// scenario agrees. A flow of which it states nothing is no agreement.
+func planHead(flows []record.Flow, differ int, o TextOptions) []string {
+	var tally [4]int
+	agree, unstated := 0, 0
+	for _, f := range flows {
+		if in := f.Computed.Intent; int(in) < len(tally) {
+			tally[in]++
+		}
+		switch f.Declared.Intent {
+		case matrix.Allow, matrix.Deny:
+			if f.Declared.Intent == f.Computed.Intent {
+				agree++
+			}
+		case matrix.Unstated, matrix.Undefined:
+			unstated++
+		}
+	}
+	computed := fmt.Sprintf("%s: the policies allow %d and deny %d", count(len(flows), "flow"), tally[matrix.Allow], tally[matrix.Deny])
+	for _, in := range []matrix.Intent{matrix.Undefined, matrix.Unstated} {
+		if tally[in] > 0 {
+			computed += fmt.Sprintf(", %d %s", tally[in], in)
+		}
+	}
+	agrees := fmt.Sprintf("agrees on %d", agree)
+	if agree == len(flows) {
+		agrees = "agrees on all"
+	}
+	tick, says := o.tick(matrix.Pass, agree == 0), []string{"the scenario " + agrees}
+	if differ > 0 {
+		tick = o.tick(matrix.Fail, false)
+		says = []string{o.paint(magenta, fmt.Sprintf("the scenario disagrees on %d", differ)), agrees}
+	}
+	if unstated > 0 {
+		says = append(says, fmt.Sprintf("%d unstated", unstated))
+	}
+	return o.flow("", " ", []string{tick + " " + computed + ";", strings.Join(says, ", ")})
 }
 
 // planLegend: nothing was observed yet.
@@ -127,7 +150,7 @@ func differText(differ []record.Flow, o TextOptions) []string {
 				text += " (" + p + ")"
 			}
 			label := pad(rule.Source, 10)
-			for _, part := range wrap(printable(o, text), o.width()-17, true) {
+			for _, part := range Wrap(printable(o, text), o.width()-17) {
 				out = append(out, "      "+o.paint(dim, label)+" "+part)
 				label = pad("", 10)
 			}

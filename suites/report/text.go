@@ -22,7 +22,7 @@ func Text(w io.Writer, r judge.Result, o TextOptions) error {
 		out = append(out, faultsText(r, o)...)
 	}
 	for _, n := range r.Notes {
-		out = append(out, o.prose(dim, "", "note: "+printable(o, n.Text))...)
+		out = append(out, o.prose(dim, "", "note: "+printable(o, n))...)
 	}
 	if _, err := io.WriteString(w, strings.Join(out, "\n")+"\n"); err != nil {
 		return fmt.Errorf("writing text: %w", err)
@@ -117,7 +117,11 @@ func phasesText(r judge.Result, o TextOptions) []string {
 		}
 		parts = append(parts, p.Phase+" "+counts(p.Counts, o))
 	}
-	return append(o.flow("  ", "   ", parts), o.prose(plain, "  ", convergence(r, o))...)
+	out := o.flow("  ", "   ", parts)
+	for _, line := range convergence(r, o) {
+		out = append(out, o.prose(plain, "  ", line)...)
+	}
+	return out
 }
 
 // faultOf reports that a phase is one of a fault, which the table of faults shows.
@@ -148,19 +152,30 @@ func counts(c judge.Counts, o TextOptions) string {
 	return s
 }
 
-// convergence is the slowest sentinel.
-func convergence(r judge.Result, o TextOptions) string {
+// convergence is the slowest sentinel, and what is known of the whole matrix.
+func convergence(r judge.Result, o TextOptions) []string {
+	var out []string
 	worst := -1
 	for i, c := range r.Convergence {
-		if c.Error == "" && (worst < 0 || c.Upper > r.Convergence[worst].Upper) {
+		switch {
+		case c.Node == "" && c.Error != "":
+			out = append(out, printable(o, c.What+": "+c.Error))
+		case c.Node == "":
+			line := fmt.Sprintf("%s: after %s to %s", printable(o, c.What), judge.Short(c.Lower), judge.Short(c.Upper))
+			if c.Resolution > 0 {
+				line += ", looked at every " + judge.Short(c.Resolution)
+			}
+			out = append(out, line)
+		case c.Error == "" && (worst < 0 || c.Upper > r.Convergence[worst].Upper):
 			worst = i
 		}
 	}
 	if worst < 0 {
-		return ""
+		return out
 	}
 	c := r.Convergence[worst]
-	return fmt.Sprintf("%s: in force after %s to %s, slowest on %s", printable(o, c.What), judge.Short(c.Lower), judge.Short(c.Upper), printable(o, c.Node))
+	slowest := fmt.Sprintf("%s: in force after %s to %s, slowest on %s", printable(o, c.What), judge.Short(c.Lower), judge.Short(c.Upper), printable(o, c.Node))
+	return append([]string{slowest}, out...)
 }
 
 // matrixText is the three matrices as one grid: declared, computed and observed
@@ -231,37 +246,50 @@ func glyphOf(r judge.Result, c judge.Case) glyph {
 	return outage
 }
 
-// faultsText is one line per fault, and the flow of a leak below it.
+// faultsText is one line per fault, and the flow of a leak below it. What a
+// fault hit is never cut: it stands below where the line has no room for it.
 func faultsText(r judge.Result, o TextOptions) []string {
 	if len(r.Faults) == 0 {
 		return nil
 	}
-	rows := [][]string{{"Faults", "longest leak", "longest outage"}}
+	rows := [][3]string{{"Faults", "longest leak", "longest outage"}}
 	for _, f := range r.Faults {
-		rows = append(rows, []string{f.ID + "  " + f.Target, leakText(f), outageText(f)})
+		rows = append(rows, [3]string{printable(o, f.ID+"  "+f.Target), printable(o, leakText(f)), printable(o, outageText(f))})
 	}
-	widths := make([]int, 3)
-	for i := range rows {
-		for k := range rows[i] {
-			rows[i][k] = printable(o, rows[i][k])
-			widths[k] = max(widths[k], length(rows[i][k]))
+	widths := columnWidths(rows)
+	below := make([]bool, len(rows))
+	for i := range r.Faults {
+		if room := o.width() - 6 - widths[1] - widths[2]; length(rows[i+1][0]) > room {
+			rows[i+1][0], below[i+1] = printable(o, r.Faults[i].ID), true
 		}
 	}
-	widths[0] = max(12, min(widths[0], o.width()-widths[1]-widths[2]-6))
+	widths = columnWidths(rows)
 	out := []string{""}
 	for i, row := range rows {
-		line := pad(o.cut(row[0], widths[0]), widths[0]) + "  " + pad(row[1], widths[1]) + "  " + row[2]
+		line := pad(row[0], widths[0]) + "  " + pad(row[1], widths[1]) + "  " + row[2]
 		if i == 0 {
 			out = append(out, o.paint(bold, "  "+line))
 			continue
 		}
 		f := r.Faults[i-1]
 		out = append(out, strings.TrimRight(o.tick(f.Verdict, f.Unjudged != "")+" "+line, " "))
+		if below[i] {
+			out = append(out, o.prose(plain, "    ", printable(o, f.Target))...)
+		}
 		if f.Leak != nil {
 			out = append(out, o.prose(dim, "    ", "leak on "+printable(o, r.Flows[f.Leak.Flow].Flow.Flow.String())+gapOf(f, o))...)
 		}
 	}
 	return append(out, o.prose(dim, "  ", watchedText(r))...)
+}
+
+func columnWidths(rows [][3]string) (widths [3]int) {
+	for _, row := range rows {
+		for k, cell := range row {
+			widths[k] = max(widths[k], length(cell))
+		}
+	}
+	return widths
 }
 
 func leakText(f judge.Fault) string {

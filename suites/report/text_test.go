@@ -104,6 +104,58 @@ func TestOneScreen(t *testing.T) {
 	}
 }
 
+// TestTargetsAreWhole: what a fault hit stands beside its name where there is
+// room, and below it where there is none.
+func TestTargetsAreWhole(t *testing.T) {
+	t.Parallel()
+	rec := shop()
+	const target = "policy agent of node segtest-a25399d8-worker2 (of shop/cache)"
+	rec.Faults[1].Target = target
+	r := judge.Judge(rec)
+	for width, want := range map[int]string{
+		80:  "\n✓ 2-policy-agent-kill                       none over 50 ms  none\n    " + target + "\n✓ 3-node-pause  node worker2 (of shop/web)  none over 50 ms  none\n",
+		140: "\n✓ 2-policy-agent-kill  " + target + "  none over 50 ms  none\n",
+	} {
+		if got := text(t, r, report.TextOptions{Width: width}); !strings.Contains(got, want) {
+			t.Errorf("%d columns:\n%s\nwant in it:%s", width, got, want)
+		}
+	}
+	narrow := text(t, r, report.TextOptions{Width: 50})
+	if !strings.Contains(narrow, "segtest-a25399d8-worker2") || !strings.Contains(narrow, "2-policy-agent-kill ") {
+		t.Errorf("the target is cut:\n%s", narrow)
+	}
+}
+
+// TestPlanCountsUnstated: a flow of which the scenario states nothing is no
+// agreement.
+func TestPlanCountsUnstated(t *testing.T) {
+	t.Parallel()
+	flow := func(declared, computed matrix.Intent) record.Flow {
+		return record.Flow{Declared: record.Declared{Intent: declared}, Computed: oracle.Decision{Intent: computed}}
+	}
+	agree, differ, silent := flow(matrix.Deny, matrix.Deny), flow(matrix.Deny, matrix.Allow), flow(matrix.Unstated, matrix.Deny)
+	for _, row := range []struct {
+		name  string
+		flows []record.Flow
+		want  string
+	}{
+		{"all agree", []record.Flow{agree, agree}, "✓ 2 flows: the policies allow 0 and deny 2; the scenario agrees on all\n"},
+		{"one unstated", []record.Flow{agree, silent}, "✓ 2 flows: the policies allow 0 and deny 2; the scenario agrees on 1, 1 unstated\n"},
+		{"all unstated", []record.Flow{silent, silent}, "○ 2 flows: the policies allow 0 and deny 2; the scenario agrees on 0, 2 unstated\n"},
+		{"one of each", []record.Flow{agree, differ, silent}, "✗ 3 flows: the policies allow 1 and deny 2; the scenario disagrees on 1, agrees on 1, 1 unstated\n"},
+		{"undefined", []record.Flow{agree, flow(matrix.Deny, matrix.Undefined)}, "✓ 2 flows: the policies allow 0 and deny 1, 1 undefined; the scenario agrees on 1\n"},
+	} {
+		if got := plan(t, row.flows, report.TextOptions{Width: 100}); !strings.HasPrefix(got, row.want) {
+			t.Errorf("%s: got\n%s, want\n%s", row.name, got, row.want)
+		}
+	}
+	for line := range strings.Lines(plan(t, wrong(), report.TextOptions{Width: 60})) {
+		if strings.Contains(line, "policies allow") && utf8.RuneCountInString(line) > 61 {
+			t.Errorf("wider than 60 columns: %s", line)
+		}
+	}
+}
+
 func TestUnenforcedIsOneLine(t *testing.T) {
 	t.Parallel()
 	got := text(t, results()["unenforced"], report.TextOptions{})

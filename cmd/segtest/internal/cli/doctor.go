@@ -4,31 +4,33 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/segtest/segtest/cmd/segtest/internal/doctor"
 	"github.com/segtest/segtest/fixtures/cluster/kindcluster"
+	"github.com/segtest/segtest/suites/report"
 )
 
 func newDoctor(io stdio) *cobra.Command {
-	var output, only string
+	as, only := output(), choice{words: []string{"docker", "image", "kernel"}}
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "look at the host: what a run would use, and what is missing",
 		Long: `Looks at Docker, at the node image that a run would use and why, and finds out
 by trying what the kernel can do for policy engines and faults. Changes nothing
 that lasts. Exits 3 when something is missing without which no run can start.`,
-		Args: cobra.NoArgs,
+		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			checks, err := examine(cmd.Context(), only)
+			checks, err := examine(cmd.Context(), only.value)
 			if err != nil {
-				return err
+				return &exitError{code: exitInterrupted, err: err}
 			}
-			if err := printChecks(io.out, output, checks); err != nil {
-				return err
+			if err := printChecks(io.out, as.value, columns(io.out), checks); err != nil {
+				return environmentError(err)
 			}
 			for _, c := range checks {
 				if c.Required && c.State != doctor.OK {
@@ -38,20 +40,16 @@ that lasts. Exits 3 when something is missing without which no run can start.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
-	cmd.Flags().StringVar(&only, "only", "", "docker, image or kernel alone")
+	cmd.Flags().VarP(&as, "output", "o", "how to print it")
+	cmd.Flags().Var(&only, "only", "look at this alone")
 	return cmd
 }
 
+// examine runs the checks; only an interrupt keeps it from their end.
 func examine(ctx context.Context, only string) ([]doctor.Check, error) {
 	docker := kindcluster.CLI{}
 	var checks []doctor.Check
 	want := func(name string) bool { return only == "" || only == name }
-	switch only {
-	case "", "docker", "image", "kernel":
-	default:
-		return nil, usageError(fmt.Errorf("--only %q: want docker, image or kernel", only))
-	}
 	if want("docker") {
 		checks = append(checks, doctor.Docker(ctx, docker))
 	}
@@ -72,28 +70,38 @@ func examine(ctx context.Context, only string) ([]doctor.Check, error) {
 	return checks, errors.Join(context.Cause(ctx))
 }
 
-func printChecks(w io.Writer, output string, checks []doctor.Check) error {
-	switch output {
-	case "json":
+// printChecks as text, in lines of a width (0 does not wrap), or as json.
+func printChecks(w io.Writer, as string, width int, checks []doctor.Check) error {
+	if as == "json" {
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
 		return enc.Encode(struct {
 			Schema string         `json:"schema"`
 			Checks []doctor.Check `json:"checks"`
 		}{"segtest.dev/doctor/v1alpha1", checks})
-	case "text":
-	default:
-		return usageError(fmt.Errorf("--output %q: want text or json", output))
 	}
 	for _, c := range checks {
 		mark := map[doctor.State]string{doctor.OK: "✓", doctor.Missing: "✗", doctor.Unknown: "?"}[c.State]
 		if c.State == doctor.Missing && !c.Required {
 			mark = "!"
 		}
-		fmt.Fprintf(w, "%s %s: %s\n", mark, c.Name, c.Detail)
+		text := hanging(mark+" ", c.Name+": "+c.Detail, width)
 		if c.Cure != "" {
-			fmt.Fprintf(w, "    → %s\n", c.Cure)
+			text += hanging("    → ", c.Cure, width)
+		}
+		if _, err := io.WriteString(w, text); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// hanging is a text behind a mark, whose later lines begin where the first does.
+func hanging(mark, text string, width int) string {
+	indent := utf8.RuneCountInString(mark)
+	lines := []string{text}
+	if width > 0 {
+		lines = report.Wrap(text, width-indent)
+	}
+	return mark + strings.Join(lines, "\n"+strings.Repeat(" ", indent)) + "\n"
 }

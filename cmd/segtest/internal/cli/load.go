@@ -11,6 +11,9 @@ import (
 	"github.com/segtest/segtest/suites/run"
 )
 
+// scenarioIs says what a SCENARIO argument may be.
+const scenarioIs = "a file, or a folder with a scenario.yaml in it"
+
 // load reads a scenario and checks all of it that needs no cluster. Warnings
 // go to w.
 func load(path string, w io.Writer) (*scenario.Scenario, error) {
@@ -40,7 +43,7 @@ func selection(texts []string) (func(matrix.Flow) bool, error) {
 	for i, text := range texts {
 		var err error
 		if flows[i], err = matrix.ParseFlow(text); err != nil {
-			return nil, usageError(err)
+			return nil, misuse("--select: %w", err)
 		}
 	}
 	return func(f matrix.Flow) bool { return slices.Contains(flows, f) }, nil

@@ -18,7 +18,7 @@ func newPlan(io stdio) *cobra.Command {
 		Long: `Prints, for every flow of the scenario, what is declared and what the policies
 compute to, disagreements first. Exits 1 when they disagree: then either the
 expectation or a policy is wrong, and no cluster is needed to know it.`,
-		Args: cobra.ExactArgs(1),
+		Args: one("SCENARIO", scenarioIs),
 		RunE: func(_ *cobra.Command, args []string) error {
 			sc, err := load(args[0], io.err)
 			if err != nil {

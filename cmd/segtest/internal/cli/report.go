@@ -1,17 +1,20 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"github.com/segtest/segtest/fixtures/manifest"
+	"github.com/segtest/segtest/probes/oracle"
 	"github.com/segtest/segtest/suites/judge"
 	"github.com/segtest/segtest/suites/report"
 	"github.com/segtest/segtest/suites/run/record"
@@ -22,23 +25,19 @@ func newReport(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report RECORD",
 		Short: "judge a record again and write reports from it",
-		Long: "Reads the record of a run (record.jsonl), judges it and writes reports. Exits as\n" +
-			"the run did, and with 3 for the record of a run that died. The formats are:\n\n" + formatList(),
-		Example: "  segtest report .segtest/runs/0a1b2c3d/record.jsonl --report junit=out/junit.xml",
-		Args:    cobra.ExactArgs(1),
+		Long: "Reads the record of a run, a record.jsonl or the output folder that holds it,\n" +
+			"judges it and writes reports. Exits as the run did, and with 3 for the record of\n" +
+			"a run that died. The formats are:\n\n" + formatList(),
+		Example: "  segtest report .segtest/runs/0a1b2c3d --report junit=out/junit.xml",
+		Args:    one("RECORD", "a record.jsonl, or the output folder of a run"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			sinks, err := parseReports(reports)
 			if err != nil {
 				return err
 			}
-			f, err := os.Open(args[0])
+			rec, err := readRecord(args[0])
 			if err != nil {
-				return usageError(fmt.Errorf("reading the record: %w", err))
-			}
-			defer f.Close() //nolint:errcheck // only read
-			rec, err := record.Read(f)
-			if err != nil {
-				return usageError(fmt.Errorf("reading %s: %w", args[0], err))
+				return usageError(err)
 			}
 			result := judge.Judge(rec)
 			if err := writeAll(io.out, sinks, result); err != nil {
@@ -52,6 +51,31 @@ func newReport(io stdio) *cobra.Command {
 	}
 	cmd.Flags().StringArrayVar(&reports, "report", nil, "FORMAT=FILE, may be repeated; - is the standard output")
 	return cmd
+}
+
+// readRecord reads a record file, or the one in the output folder of a run.
+func readRecord(name string) (record.Record, error) {
+	info, problems := manifest.NewReader(nil).Stat(manifest.Clean(name), oracle.Origin{})
+	if problems != nil {
+		return record.Record{}, fmt.Errorf("reading the record: %s; %s", problems[0].Message, problems[0].Hint)
+	}
+	if info.IsDir() {
+		file := recordFile(name)
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			return record.Record{}, fmt.Errorf("reading the record: the folder %s holds no %s; name the output folder of one run, such as .segtest/runs/RUN, or its record", name, filepath.Base(file))
+		}
+		name = file
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return record.Record{}, fmt.Errorf("reading the record: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	rec, err := record.Read(f)
+	if err != nil {
+		return record.Record{}, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return rec, nil
 }
 
 func formatList() string {
@@ -73,11 +97,15 @@ func parseReports(texts []string) ([]sink, error) {
 	for _, text := range texts {
 		name, path, ok := strings.Cut(text, "=")
 		if !ok || path == "" {
-			return nil, usageError(fmt.Errorf("--report %q: want FORMAT=FILE, for example junit=out/junit.xml", text))
+			return nil, misuse("--report %q: want FORMAT=FILE, for example junit=out/junit.xml", text)
 		}
 		format, ok := report.Find(name)
 		if !ok {
-			return nil, usageError(fmt.Errorf("--report: %q is not a report format; there are:\n%s", name, strings.TrimRight(formatList(), "\n")))
+			var known []string
+			for _, f := range report.Formats() {
+				known = append(known, f.Name)
+			}
+			return nil, misuse("--report %q: %q is not a report format; want %s", text, name, or(known))
 		}
 		sinks = append(sinks, sink{format, path})
 	}
@@ -120,12 +148,7 @@ func (s sink) write(out io.Writer, result judge.Result) (err error) {
 
 // terminal says how to write text for whoever reads out.
 func terminal(out io.Writer) report.TextOptions {
-	o := report.TextOptions{Color: colour(out), Width: 100}
-	if f, ok := out.(*os.File); ok {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
-			o.Width = width
-		}
-	}
+	o := report.TextOptions{Color: colour(out), Width: cmp.Or(columns(out), 100)}
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if v := os.Getenv(name); v != "" {
 			o.ASCII = !strings.Contains(strings.ToUpper(strings.ReplaceAll(v, "-", "")), "UTF8")

@@ -29,6 +29,7 @@ const (
 type exitError struct {
 	code int
 	err  error
+	help bool // the verb's help says how to do better
 }
 
 func (e *exitError) Error() string {
@@ -60,13 +61,21 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	defer stop()
 	root := newRoot(stdio{in, out, errOut})
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
-	exit := &exitError{code: exitUsage, err: err} // what cobra itself refuses is usage
-	errors.As(err, &exit)
-	if exit.err != nil {
+	var exit *exitError
+	if !errors.As(err, &exit) { // cobra's own: all other errors come from here
+		exit = &exitError{code: exitUsage, err: err, help: true}
+		if cmd == root {
+			exit.err = unknownVerb(root, args)
+		}
+	}
+	switch {
+	case exit.help:
+		fmt.Fprintf(errOut, "segtest: %v (see %s --help)\n", exit.err, cmd.CommandPath())
+	case exit.err != nil:
 		fmt.Fprintln(errOut, "segtest:", exit.err)
 	}
 	return exit.code
@@ -109,12 +118,15 @@ Exit codes: 0 as expected, 1 expectation violated, 2 usage or file error,
 3 environment (cluster, Docker, image), 4 inconclusive, 130 interrupted.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Version:       buildVersion().String(),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(io.in)
 	root.SetOut(io.out)
 	root.SetErr(io.err)
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(newHelp())
 	root.AddCommand(verbs(io)...)
 	return root
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -15,6 +16,11 @@ type version struct {
 	Revision string `json:"revision,omitempty"`
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
+}
+
+// String is what people read.
+func (v version) String() string {
+	return strings.Join(strings.Fields(fmt.Sprintf("segtest %s %s %s %s", v.Version, v.Revision, v.Go, v.Platform)), " ")
 }
 
 func buildVersion() version {
@@ -35,23 +41,25 @@ func buildVersion() version {
 }
 
 func newVersion(io stdio) *cobra.Command {
-	var output string
+	as := output()
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "print the version",
-		Args:  cobra.NoArgs,
+		Args:  none,
 		RunE: func(*cobra.Command, []string) error {
 			v := buildVersion()
-			switch output {
-			case "text":
-				fmt.Fprintf(io.out, "segtest %s %s %s %s\n", v.Version, v.Revision, v.Go, v.Platform)
-				return nil
-			case "json":
-				return json.NewEncoder(io.out).Encode(v)
+			var err error
+			if as.value == "json" {
+				err = json.NewEncoder(io.out).Encode(v)
+			} else {
+				_, err = fmt.Fprintln(io.out, v)
 			}
-			return usageError(fmt.Errorf("--output %q: want text or json", output))
+			if err != nil {
+				return environmentError(fmt.Errorf("printing the version: %w", err))
+			}
+			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	cmd.Flags().VarP(&as, "output", "o", "how to print it")
 	return cmd
 }

@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/segtest/segtest/fixtures/scenario"
 )
 
 //go:embed kernel.sh
@@ -42,7 +44,7 @@ var features = []struct{ name, use, cure string }{ //nolint:gochecknoglobals // 
 	{"nfqueue-target", "the source image's policy engine where nft queue is missing", "load xt_NFQUEUE, or use another CNI with cni.manifests"},
 	{"netem", "faults that delay or lose packets", "load sch_netem; the faults of this version do not need it"},
 	{"ipv6", "ipFamily: ipv6 and dual", "boot with IPv6 enabled, or stay with ipFamily: ipv4"},
-	{"sctp", "SCTP flows", "load the sctp module, or declare no SCTP ports"},
+	{"sctp", scenario.NoSCTP, scenario.NoSCTPHint},
 }
 
 // Kernel tries the kernel's features inside the given node image when it is
