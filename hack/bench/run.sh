@@ -25,7 +25,10 @@ hack/docker/up.sh
 say "a node image"
 ensure_node_image
 
-# The benchmark removes its cluster itself; this is for when it was killed.
+# The benchmark removes its cluster itself; this is for when it was killed. With a
+# state folder of its own it knows of no cluster but the benchmark's.
+XDG_STATE_HOME=$(cd "$out" && pwd)/state
+export XDG_STATE_HOME
 trap 'bin/segtest clean' EXIT
 
 say "measuring (about 4 min)"

@@ -64,10 +64,13 @@ type Agent struct {
 	listening []string
 	loop      *loop
 	ended     chan struct{}
+	started   time.Duration // nothing older is in its logs
 	receipts  receipts
 
 	// The rest belongs to the loop.
 	visits   int
+	pauses   int // listeners that do not accept at the moment
+	late     lateResults
 	nonce    uint64
 	samplers map[string]*sampler
 	names    []string // of samplers, oldest first
@@ -84,7 +87,7 @@ func New(c Config) (*Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the agent: %w", err)
 	}
-	a := &Agent{identity: c.Identity, loop: l, ended: make(chan struct{}), samplers: map[string]*sampler{}}
+	a := &Agent{identity: c.Identity, loop: l, ended: make(chan struct{}), started: now(), samplers: map[string]*sampler{}}
 	a.identity.Boot = hex.EncodeToString(boot)
 	for _, p := range c.ports() {
 		if p.Protocol == matrix.SCTP {

@@ -219,13 +219,19 @@ func (a *attempt) fail(err error) {
 
 // giveUp ends the attempt at its deadline; nothing when it has ended.
 func (a *attempt) giveUp() {
-	switch {
-	case a.fd < 0:
-	case a.handshake:
-		a.end(matrix.HandshakeOnly, join("nobody answered", a.note), wire.Identity{})
-	default:
-		a.end(matrix.TimedOut, a.note, wire.Identity{})
+	if a.fd >= 0 {
+		f := a.unanswered()
+		a.end(f.outcome, f.detail, f.peer)
 	}
+}
+
+// unanswered is what an attempt has seen that still waits for its answer.
+func (a *attempt) unanswered() finding {
+	f := finding{outcome: matrix.TimedOut, detail: a.note, start: a.start, end: now()}
+	if a.handshake {
+		f.outcome, f.detail = matrix.HandshakeOnly, join("nobody answered", a.note)
+	}
+	return f
 }
 
 func join(parts ...string) string {

@@ -19,6 +19,7 @@ type batch struct {
 	request  wire.Batch
 	nonces   func() string
 	report   func(wire.Result)
+	late     func(wire.Result) // see wire.Batch.Hold
 	order    []int
 	next     int
 	flying   map[*probe]struct{}
@@ -36,13 +37,13 @@ func checkBatch(b wire.Batch) error {
 		return errors.New("starting a batch: attempts is less than 1")
 	case b.InFlight < 0:
 		return fmt.Errorf("starting a batch: inFlight is %d", b.InFlight)
-	case b.Spread < 0:
-		return errors.New("starting a batch: spread is negative")
+	case b.Spread < 0 || b.Hold < 0:
+		return errors.New("starting a batch: spread or hold is negative")
 	}
 	return nil
 }
 
-func newBatch(l *loop, b wire.Batch, nonces func() string, report func(wire.Result)) *batch {
+func newBatch(l *loop, b wire.Batch, nonces func() string, report, late func(wire.Result)) *batch {
 	limit := b.InFlight
 	if limit == 0 {
 		limit = len(b.Targets)
@@ -55,7 +56,7 @@ func newBatch(l *loop, b wire.Batch, nonces func() string, report func(wire.Resu
 		first += time.Duration(chance.Int64N(int64(b.Spread)/int64(max(len(order), 1)) + 1))
 	}
 	return &batch{
-		loop: l, request: b, nonces: nonces, report: report, inFlight: limit,
+		loop: l, request: b, nonces: nonces, report: report, late: late, inFlight: limit,
 		order: order, first: first, flying: make(map[*probe]struct{}, limit),
 	}
 }
@@ -91,7 +92,10 @@ func (b *batch) again() {
 }
 
 func (b *batch) begin(t wire.Target) {
-	p := &probe{loop: b.loop, target: t, wait: b.request.Wait, attempts: b.request.Attempts, nonces: b.nonces}
+	p := &probe{
+		loop: b.loop, target: t, wait: b.request.Wait, hold: b.request.Hold,
+		attempts: b.request.Attempts, nonces: b.nonces, late: b.late,
+	}
 	p.done = func(r wire.Result) {
 		delete(b.flying, p)
 		b.report(r)
@@ -101,7 +105,7 @@ func (b *batch) begin(t wire.Target) {
 	p.start()
 }
 
-// stop abandons what has no result yet.
+// stop abandons what has no result yet. What is held closes by itself.
 func (b *batch) stop() {
 	b.stopped = true
 	for p := range b.flying {

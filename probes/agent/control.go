@@ -92,6 +92,8 @@ func (a *Agent) serve(ctx context.Context, req wire.Request, out *answers) {
 		a.serveBatch(ctx, req.ID, *req.Batch, out)
 	case req.Receipts != nil:
 		a.serveReceipts(req.ID, *req.Receipts, out)
+	case req.Late != nil:
+		a.serveLate(req.ID, *req.Late, out)
 	case req.Sample != nil:
 		var err error
 		if !a.on(func() { err = a.startSampler(*req.Sample) }) {
@@ -113,7 +115,7 @@ func (a *Agent) serveBatch(ctx context.Context, id uint64, b wire.Batch, out *an
 		return
 	}
 	results := make(chan wire.Result, len(b.Targets)) // the loop never waits for the stream
-	run := newBatch(a.loop, b, a.nonces, func(r wire.Result) { results <- r })
+	run := newBatch(a.loop, b, a.nonces, func(r wire.Result) { results <- r }, a.late.add)
 	if !a.loop.post(run.pump) {
 		out.write(true, wire.Response{ID: id, Error: errEnded.Error()})
 		return
@@ -135,14 +137,23 @@ func (a *Agent) serveBatch(ctx context.Context, id uint64, b wire.Batch, out *an
 }
 
 func (a *Agent) serveReceipts(id uint64, r wire.Receipts, out *answers) {
-	// The half-open ones first: one that is accepted meanwhile is then seen
-	// twice and not missed.
+	// The half-open ones first, then what waits to be accepted: a connection that
+	// moves on meanwhile is then seen twice and not missed.
 	half, err := halfOpen()
 	if err != nil {
 		out.write(true, wire.Response{ID: id, Error: err.Error()})
 		return
 	}
-	kept, truncated := a.receipts.since(r.Since)
+	var kept []wire.Receipt
+	var truncated bool
+	if !a.upToDate(func() {
+		kept, truncated = a.receipts.since(r.Since)
+		truncated = truncated || a.pauses > 0 // somebody waits to be accepted
+	}) {
+		out.write(true, wire.Response{ID: id, Error: errEnded.Error()})
+		return
+	}
+	truncated = truncated || r.Since > 0 && a.started > r.Since
 	kept = append(kept, half...)
 	for i := range kept {
 		out.write(false, wire.Response{ID: id, Receipt: &kept[i]})

@@ -116,7 +116,11 @@ func (l *listener) ready(uint32) {
 // pause stops accepting for a moment; the kernel keeps the visitors.
 func (l *listener) pause() {
 	l.agent.loop.modify(l.fd, 0)
-	l.agent.loop.at(now()+acceptPause, func() { l.agent.loop.modify(l.fd, unix.EPOLLIN) })
+	l.agent.pauses++
+	l.agent.loop.at(now()+acceptPause, func() {
+		l.agent.pauses--
+		l.agent.loop.modify(l.fd, unix.EPOLLIN)
+	})
 }
 
 func (l *listener) welcome(fd int) {

@@ -35,6 +35,7 @@ type loop struct {
 	// sources are the source ports of datagrams.
 	sources sourcePorts
 	next    []func() // run in the next round
+	found   int      // sockets that the last poll found ready
 	// stalled is the sum of all stalls.
 	stalled  time.Duration
 	stopping bool
@@ -89,6 +90,18 @@ func (l *loop) post(f func()) bool {
 // soon runs f in the next round, after sockets and timers had their turn.
 func (l *loop) soon(f func()) { l.next = append(l.next, f) }
 
+// caughtUp runs f after a poll that began after this call and found no socket
+// ready: whatever the kernel had by now is handled then.
+func (l *loop) caughtUp(f func()) {
+	l.soon(func() {
+		if l.found != 0 { // an interrupted poll found -1
+			l.caughtUp(f)
+			return
+		}
+		f()
+	})
+}
+
 // add watches a socket, modify changes what for, drop forgets and closes it.
 func (l *loop) add(fd int, events uint32, h handler) error {
 	l.gen++
@@ -125,6 +138,7 @@ func (l *loop) run() error {
 		}
 		woke = now()
 		l.note(planned, woke)
+		l.found = n
 		for _, ev := range events[:max(n, 0)] {
 			if r, ok := l.fds[int(ev.Fd)]; ok && r.gen == ev.Pad {
 				r.handler.ready(ev.Events)

@@ -17,27 +17,31 @@ const minGap = 50 * time.Millisecond
 // result says so.
 const starved = 100 * time.Millisecond
 
-// probe tries one target until somebody answers or the wait is over. It ends
-// once, by calling done.
+// probe tries one target until somebody answers or the wait is over. It calls
+// done once. With a hold its attempts then stay open, and it calls late for
+// each answer that says more.
 type probe struct {
 	loop     *loop
 	target   wire.Target
 	address  netip.AddrPort
 	wait     time.Duration
+	hold     time.Duration // after wait; 0 closes everything when wait is over
 	gap      time.Duration
 	attempts int // still allowed
 	nonces   func() string
 	done     func(wire.Result)
+	late     func(wire.Result)
 
 	open     []*attempt
 	best     finding
-	sent     int
+	sent     int // attempts that ended, those that the kernel refused left out
 	sources  []string
 	began    time.Duration
 	stalled  time.Duration // the loop's sum at the beginning
 	deadline *timer
 	again    *timer
 	trying   bool // inside begin of an attempt
+	held     bool // done was called, and attempts are still open
 	ended    bool
 }
 
@@ -99,8 +103,12 @@ func (p *probe) attempted(f finding) {
 	if f.outcome != matrix.LocalError {
 		p.sent++
 	}
-	if rank(f.outcome) > rank(p.best.outcome) {
+	better := rank(f.outcome) > rank(p.best.outcome)
+	if better {
 		p.best = f
+	}
+	if p.held && better {
+		p.late(p.result())
 	}
 	if !p.trying {
 		p.settle()
@@ -113,28 +121,47 @@ func (p *probe) settle() {
 	if p.ended {
 		return
 	}
-	if p.best.outcome == matrix.Connected || p.best.outcome == matrix.WrongPeer {
-		p.finish()
-		return
-	}
-	for _, a := range p.open {
-		if a.fd >= 0 {
-			return
-		}
-	}
-	if p.attempts <= 0 {
+	answered := p.best.outcome == matrix.Connected || p.best.outcome == matrix.WrongPeer
+	switch {
+	case !answered && (p.attempts > 0 || p.waiting() > 0):
+	case p.held:
+		p.abandon()
+	default:
 		p.finish()
 	}
 }
 
-// expire is the end of the wait.
+// waiting counts the attempts that have no end yet.
+func (p *probe) waiting() int {
+	n := 0
+	for _, a := range p.open {
+		if a.fd >= 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// expire is the end of the wait. What is still open is told as unanswered, and
+// then closed or held.
 func (p *probe) expire() {
 	p.attempts = 0
 	p.loop.cancel(p.again)
-	for _, a := range p.open {
-		a.giveUp()
+	if p.hold <= 0 || p.waiting() == 0 {
+		for _, a := range p.open {
+			a.giveUp()
+		}
+		p.settle()
+		return
 	}
-	p.settle()
+	for _, a := range p.open {
+		if f := a.unanswered(); a.fd >= 0 && rank(f.outcome) > rank(p.best.outcome) {
+			p.best = f
+		}
+	}
+	p.held = true
+	p.deadline = p.loop.after(p.hold, p.abandon)
+	p.done(p.result())
 }
 
 // abandon closes everything without a result.
@@ -148,26 +175,24 @@ func (p *probe) abandon() {
 }
 
 func (p *probe) finish() {
-	for _, a := range p.open {
-		if a.fd >= 0 {
-			p.sent++ // an attempt that the answer to another one ended
-		}
-	}
+	r := p.result()
 	p.abandon()
-	p.done(wire.Result{Flow: p.target.Flow, Sample: p.sample(), Sources: p.sources, Peer: p.best.peer})
+	p.done(r)
+}
+
+func (p *probe) result() wire.Result {
+	return wire.Result{Flow: p.target.Flow, Sample: p.sample(), Sources: p.sources, Peer: p.best.peer}
 }
 
 // sample is the best finding. Silence counts from the first attempt on.
 func (p *probe) sample() matrix.Sample {
 	s := matrix.Sample{
 		Outcome: p.best.outcome, Start: p.best.start, RTT: p.best.end - p.best.start,
-		Attempts: p.sent, Detail: p.best.detail,
+		Attempts: p.sent + p.waiting(), Detail: p.best.detail,
 	}
 	if s.Outcome == matrix.TimedOut {
 		s.Start, s.RTT = p.began, p.best.end-p.began
 	}
-	if p.loop.stalled-p.stalled > starved {
-		s.Detail = join(s.Detail, "the agent was frozen or starved during this try")
-	}
+	s.Starved = p.loop.stalled-p.stalled > starved
 	return s
 }

@@ -66,7 +66,7 @@ func (r *receipts) since(t time.Duration) ([]wire.Receipt, bool) {
 }
 
 // halfOpen reads the connections that the kernel knows and nobody accepted
-// yet: somebody's SYN arrived. Their time of arrival is not known, At is now.
+// yet: somebody's SYN arrived.
 func halfOpen() ([]wire.Receipt, error) {
 	var all []wire.Receipt
 	for _, path := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
@@ -106,9 +106,33 @@ func parseHalfOpen(r io.Reader, at time.Duration) ([]wire.Receipt, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, wire.Receipt{At: at, Protocol: matrix.TCP, Source: remote.String(), Port: local.Port(), HalfOpen: true})
+		out = append(out, wire.Receipt{
+			At: synArrived(fields, at), Protocol: matrix.TCP, Source: remote.String(), Port: local.Port(), HalfOpen: true,
+		})
 	}
 	return out, lines.Err()
+}
+
+// synArrived tells from a row of /proc/net/tcp that was read at a time when its
+// SYN arrived, 0 where the row does not say. The kernel repeats its answer after
+// 1 s, then after twice as long each time (inet_csk_reqsk_queue_hash_add and
+// reqsk_timer_handler in net/ipv4/inet_connection_sock.c); the row has the time
+// to the next repetition, in hundredths of a second, and how many there were.
+// A late timer makes the result later than the truth, by parts of a second at
+// first and by a few seconds after many repetitions.
+func synArrived(fields []string, at time.Duration) time.Duration {
+	const most = 6 // repetitions; the kernel's default is 5
+	if len(fields) < 7 {
+		return 0
+	}
+	active, left, _ := strings.Cut(fields[5], ":")
+	hundredths, err := strconv.ParseUint(left, 16, 32)
+	repeated, countErr := strconv.ParseUint(fields[6], 16, 32)
+	if err != nil || countErr != nil || active != "01" || repeated > most {
+		return 0
+	}
+	next := at + time.Duration(hundredths)*10*time.Millisecond
+	return max(0, min(at, next-(2<<repeated-1)*time.Second))
 }
 
 // procAddress reads "0100007F:1F90": 32-bit words in the machine's byte order.

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/wire"
@@ -12,21 +13,30 @@ import (
 func TestParseHalfOpen(t *testing.T) {
 	t.Parallel()
 	const head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-	for _, row := range []struct{ name, rows, want string }{
-		{"none", "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1\n", ""},
-		{"IPv4", "   1: 0500F40A:1538 0702F40A:9CB0 03 00000000:00000000 01:00000063 00000001     0        0 0\n", "10.244.2.7:40112 5432"},
-		{"mapped", "   1: 0000000000000000FFFF00000500F40A:0050 0000000000000000FFFF00000702F40A:9CB0 03 0\n", "10.244.2.7:40112 80"},
-		{"IPv6", "   1: 0000010000000000000000000200000A:0050 000000FD000000000000000001000000:0051 03 0\n", "[fd00::1]:81 80"},
+	const read = 100 * time.Second
+	for _, row := range []struct {
+		name, rows, want string
+		at               time.Duration
+	}{
+		{"none", "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1\n", "", 0},
+		{"IPv4", "   1: 0500F40A:1538 0702F40A:9CB0 03 00000000:00000000 01:00000063 00000000     0        0 0\n", "10.244.2.7:40112 5432", 99990 * time.Millisecond},
+		{"answered twice", "   1: 0500F40A:1538 0702F40A:9CB0 03 00000000:00000000 01:00000064 00000001     0        0 0\n", "10.244.2.7:40112 5432", 98 * time.Second},
+		{"answered six times", "   1: 0500F40A:1538 0702F40A:9CB0 03 00000000:00000000 01:00000000 00000005     0        0 0\n", "10.244.2.7:40112 5432", 37 * time.Second},
+		{"a kernel that counts further", "   1: 0500F40A:1538 0702F40A:9CB0 03 00000000:00000000 01:00000000 00000007     0        0 0\n", "10.244.2.7:40112 5432", 0},
+		{"a timer of another kind", "   1: 0500F40A:1538 0702F40A:9CB0 03 00000000:00000000 02:00000063 00000000     0        0 0\n", "10.244.2.7:40112 5432", 0},
+		{"a timer in the future", "   1: 0500F40A:1538 0702F40A:9CB0 03 00000000:00000000 01:00001000 00000000     0        0 0\n", "10.244.2.7:40112 5432", read},
+		{"mapped", "   1: 0000000000000000FFFF00000500F40A:0050 0000000000000000FFFF00000702F40A:9CB0 03 0\n", "10.244.2.7:40112 80", 0},
+		{"IPv6", "   1: 0000010000000000000000000200000A:0050 000000FD000000000000000001000000:0051 03 0\n", "[fd00::1]:81 80", 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := parseHalfOpen(strings.NewReader(head+row.rows), 5)
+			got, err := parseHalfOpen(strings.NewReader(head+row.rows), read)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var words []string
 			for _, r := range got {
-				if !r.HalfOpen || r.At != 5 || r.Protocol != matrix.TCP {
+				if !r.HalfOpen || r.At != row.at || r.Protocol != matrix.TCP {
 					t.Errorf("receipt %+v", r)
 				}
 				words = append(words, r.Source+" "+wire.Port{Protocol: r.Protocol, Number: r.Port}.String()[len("TCP/"):])

@@ -165,7 +165,7 @@ func (t *track) begin() {
 	p.done = func(r wire.Result) {
 		s := r.Sample
 		k.ended = true
-		k.Run = wire.Run{Outcome: s.Outcome, Detail: s.Detail, Count: 1, First: s.Start, Last: s.Start, End: s.Start + s.RTT}
+		k.Run = wire.Run{Outcome: s.Outcome, Detail: s.Detail, Starved: s.Starved, Count: 1, First: s.Start, Last: s.Start, End: s.Start + s.RTT}
 		t.flush()
 		t.sampler.deliver()
 	}
@@ -200,7 +200,7 @@ func extend(runs []wire.Run, r wire.Run) []wire.Run {
 	if n > 0 && r.First < runs[n-1].Last { // missed, and the one before it started later than due
 		r.First, r.Last, r.End = runs[n-1].Last, runs[n-1].Last, max(r.End, runs[n-1].Last)
 	}
-	if n > 0 && runs[n-1].Outcome == r.Outcome && runs[n-1].Detail == r.Detail {
+	if n > 0 && runs[n-1].Outcome == r.Outcome && runs[n-1].Detail == r.Detail && runs[n-1].Starved == r.Starved {
 		last := &runs[n-1]
 		last.Count++
 		last.Last = r.Last

@@ -17,6 +17,9 @@ type Sample struct {
 	RTT time.Duration `json:"rtt"`
 	// Attempts counts the connections or datagrams that were tried.
 	Attempts int `json:"attempts,omitempty"`
+	// Starved says that the prober itself was frozen or starved for a good part of
+	// the probe: silence may be its own.
+	Starved bool `json:"starved,omitempty"`
 	// Detail says more: the error number, the ICMP code, who answered instead.
 	Detail string `json:"detail,omitempty"`
 }

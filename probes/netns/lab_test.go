@@ -304,9 +304,11 @@ func (l *lab) Dial(_ context.Context, ep matrix.Endpoint) (io.ReadWriteCloser, e
 	return r, nil
 }
 
-func (l *lab) fleet() *prober.Fleet {
+func (l *lab) fleet() *prober.Fleet { return l.fleetOver(l) }
+
+func (l *lab) fleetOver(d prober.Dialer) *prober.Fleet {
 	l.t.Helper()
-	f := prober.NewFleet(l, prober.Limits{Reply: 2 * time.Second})
+	f := prober.NewFleet(d, prober.Limits{Reply: 2 * time.Second})
 	l.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()

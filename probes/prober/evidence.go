@@ -57,6 +57,9 @@ func (f *Fleet) followUp(ctx context.Context, p Plan, members roster, reports ma
 		if hasAgents(q, members) {
 			doubt = cmp.Or(doubt, receiver, logged(q, members, logs))
 		}
+		if c.Sample.Outcome == matrix.TimedOut {
+			doubt = cmp.Or(doubt, reports[q.From].late)
+		}
 		if doubt != nil {
 			c.Evidence.Cause = fmt.Sprintf("%s, but %v", c.Sample.Outcome, doubt)
 			c.Sample.Outcome = matrix.Unknown

@@ -41,6 +41,7 @@ type report struct {
 	results map[int]wire.Result // by flow; self-probes have negative numbers
 	selves  map[endpointPort]bool
 	err     error // why results are missing
+	late    error // why answers that came late are not known
 }
 
 // endpointPort is one of a member's own listening addresses.
@@ -50,7 +51,8 @@ type endpointPort struct {
 }
 
 // Pass asks every question of the plan once, all at the same moment, and
-// returns one cell per question in the order of the plan. What could not be
+// returns one cell per question in the order of the plan. Silence lasts as long
+// as the plan's DenyWait says of these very cells. What could not be
 // asked, or not be proven to have been asked of a living receiver, is Unknown
 // with a cause. The error is for a plan that makes no sense.
 func (f *Fleet) Pass(ctx context.Context, p Plan) ([]Cell, error) {
@@ -71,6 +73,7 @@ func (f *Fleet) Pass(ctx context.Context, p Plan) ([]Cell, error) {
 		return struct{}{}
 	})
 	cells := p.cells(reports)
+	f.outwait(ctx, p, involved, reports, cells)
 	f.followUp(ctx, p, members, reports, cells)
 	return cells, nil
 }
@@ -87,7 +90,9 @@ func (p Plan) batches(members roster, involved []Member, reports map[matrix.Endp
 	out := make(map[matrix.Endpoint]*wire.Batch, len(involved))
 	perNode := map[string]int{}
 	for i, m := range involved {
-		out[m.Endpoint] = &wire.Batch{Wait: p.Wait, Attempts: p.attempts(), Spread: p.spread(), Seed: p.Seed + uint64(i)}
+		out[m.Endpoint] = &wire.Batch{
+			Wait: p.Wait, Hold: max(p.MaxWait-p.Wait, 0), Attempts: p.attempts(), Spread: p.spread(), Seed: p.Seed + uint64(i),
+		}
 	}
 	for _, q := range p.Questions {
 		b := out[q.From]

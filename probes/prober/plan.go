@@ -39,14 +39,15 @@ const DefaultPerNode = 256
 // startEvery is the pace at which the flows of a pass begin, over all senders.
 // All at once they would queue up in a data plane that asks a process for each
 // verdict, which takes some five thousand connections a second on two
-// processors, and the deny wait would be ten times the length of that queue.
+// processors, and the deny wait would be a multiple of the length of that queue.
 const startEvery = 800 * time.Microsecond
 
 // Plan is one pass over some flows. It is input only: Pass changes nothing in it.
 type Plan struct {
 	Members   []Member
 	Questions []Question
-	Wait      time.Duration // deny wait, see DenyWait
+	Wait      time.Duration // silence that is shorter is no deny
+	MaxWait   time.Duration // what DenyWait may make of Wait; 0 leaves Wait as it is
 	Attempts  int           // 0 is 2, without which silence is no deny
 	PerNode   int           // in flight per node; 0 is DefaultPerNode
 	Seed      uint64

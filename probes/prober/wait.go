@@ -1,8 +1,6 @@
 package prober
 
 import (
-	"math"
-	"slices"
 	"time"
 
 	"github.com/segtest/segtest/probes/matrix"
@@ -10,28 +8,41 @@ import (
 
 // The bounds of a deny wait, and the wait with which a surprise is asked again.
 const (
-	MinDenyWait  = 200 * time.Millisecond
-	MaxDenyWait  = 1200 * time.Millisecond
+	MinDenyWait = 200 * time.Millisecond
+	// MaxDenyWait is under a second, after which TCP sends its first packet again:
+	// until then each attempt is one packet.
+	MaxDenyWait  = 950 * time.Millisecond
 	SurpriseWait = 3 * time.Second
 )
 
-// DenyWait is how long silence must last to read as a deny: ten times the 99th
-// percentile of the round trips of the flows that connected in an earlier
-// pass, at least MinDenyWait and at most MaxDenyWait. When none connected
-// nothing is known of the network and the answer is MaxDenyWait.
-func DenyWait(cells []Cell) time.Duration {
-	var trips []time.Duration
-	for _, c := range cells {
-		if c.Sample.Outcome == matrix.Connected {
-			trips = append(trips, c.Sample.RTT)
+// patience is how many times as long as the slowest answer of its own pass
+// silence must last. What delays packets is stalls, of a policy engine or of the
+// machine. Flows begin one after the other, a millisecond apart, so that a stall
+// catches many, and who is caught at its beginning measures all of it. An answer
+// is two trips through the network or more, and wakes two processes; a packet
+// that gets through needs a single trip to be in its receiver's log, and two are
+// sent.
+const patience = 2
+
+// DenyWait is how long silence had to last in a pass of this plan that saw
+// these cells, in order to read as a deny: patience times the slowest answer
+// from another pod, at least Wait and at most MaxWait. Without any such answer
+// nothing is known of the network, and it is MaxWait.
+//
+// Only the pass itself can say how slow the network was during it: on a busy
+// machine the slowest answers of two passes in a row differ by a factor of ten,
+// either way.
+func (p Plan) DenyWait(cells []Cell) time.Duration {
+	slowest, known := time.Duration(0), false
+	for i, q := range p.Questions {
+		if c := cells[i]; c.Sample.Outcome == matrix.Connected && c.Peer.Endpoint != q.From {
+			slowest, known = max(slowest, c.Sample.RTT), true
 		}
 	}
-	if len(trips) == 0 {
-		return MaxDenyWait
+	if !known {
+		return max(p.Wait, p.MaxWait)
 	}
-	slices.Sort(trips)
-	p99 := trips[int(math.Ceil(0.99*float64(len(trips))))-1]
-	return min(max(10*p99, MinDenyWait), MaxDenyWait)
+	return max(p.Wait, min(patience*slowest, p.MaxWait))
 }
 
 // Surprising are the flows whose cell is not what was expected: an Allow that

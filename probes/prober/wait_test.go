@@ -7,27 +7,34 @@ import (
 
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/prober"
+	"github.com/segtest/segtest/probes/wire"
 )
 
 func TestDenyWait(t *testing.T) {
 	t.Parallel()
-	cells := func(n int, rtt time.Duration, o matrix.Outcome) []prober.Cell {
-		return slices.Repeat([]prober.Cell{{Sample: matrix.Sample{Outcome: o, RTT: rtt}}}, n)
+	const ms, mine, other = time.Millisecond, "shop/web-0", "shop/db-0"
+	cell := func(peer matrix.Endpoint, rtt time.Duration, o matrix.Outcome) prober.Cell {
+		return prober.Cell{Sample: matrix.Sample{Outcome: o, RTT: rtt}, Peer: wire.Identity{Endpoint: peer}}
 	}
 	for _, row := range []struct {
-		name  string
-		cells []prober.Cell
-		want  time.Duration
+		name      string
+		wait, max time.Duration
+		cells     []prober.Cell
+		want      time.Duration
 	}{
-		{"nothing known", nil, prober.MaxDenyWait},
-		{"none connected", cells(5, time.Millisecond, matrix.TimedOut), prober.MaxDenyWait},
-		{"fast", cells(5, time.Millisecond, matrix.Connected), prober.MinDenyWait},
-		{"medium", cells(5, 50*time.Millisecond, matrix.Connected), 500 * time.Millisecond},
-		{"slow", cells(5, time.Second, matrix.Connected), prober.MaxDenyWait},
-		{"one slow of a hundred", append(cells(99, 50*time.Millisecond, matrix.Connected), cells(1, time.Second, matrix.Connected)...), 500 * time.Millisecond},
-		{"two slow of a hundred", append(cells(98, 50*time.Millisecond, matrix.Connected), cells(2, time.Second, matrix.Connected)...), prober.MaxDenyWait},
+		{"nothing known", 200 * ms, 950 * ms, nil, 950 * ms},
+		{"none connected", 200 * ms, 950 * ms, []prober.Cell{cell("", 200*ms, matrix.TimedOut), cell(other, 5*ms, matrix.Refused)}, 950 * ms},
+		{"only itself", 200 * ms, 950 * ms, []prober.Cell{cell(mine, ms, matrix.Connected)}, 950 * ms},
+		{"fast", 200 * ms, 950 * ms, []prober.Cell{cell(other, ms, matrix.Connected), cell("", 200*ms, matrix.TimedOut)}, 200 * ms},
+		{"the slowest counts", 200 * ms, 950 * ms, []prober.Cell{cell(other, ms, matrix.Connected), cell(other, 150*ms, matrix.Connected), cell(other, 140*ms, matrix.Connected)}, 300 * ms},
+		{"slow to itself", 200 * ms, 950 * ms, []prober.Cell{cell(mine, 300*ms, matrix.Connected), cell(other, ms, matrix.Connected)}, 200 * ms},
+		{"very slow", 200 * ms, 950 * ms, []prober.Cell{cell(other, 800*ms, matrix.Connected)}, 950 * ms},
+		{"fixed, nothing known", 200 * ms, 0, nil, 200 * ms},
+		{"fixed", 200 * ms, 0, []prober.Cell{cell(other, 150*ms, matrix.Connected)}, 200 * ms},
+		{"a surprise", 3000 * ms, 950 * ms, []prober.Cell{cell(other, 800*ms, matrix.Connected)}, 3000 * ms},
 	} {
-		if got := prober.DenyWait(row.cells); got != row.want {
+		p := prober.Plan{Wait: row.wait, MaxWait: row.max, Questions: slices.Repeat([]prober.Question{{From: mine}}, len(row.cells))}
+		if got := p.DenyWait(row.cells); got != row.want {
 			t.Errorf("%s: %s, want %s", row.name, got, row.want)
 		}
 	}

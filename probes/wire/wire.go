@@ -13,7 +13,7 @@ import (
 
 // Version of this protocol. Harness and agent must agree, because the agent is
 // built from the harness's own source.
-const Version = 1
+const Version = 2
 
 // SocketName is the agent's abstract unix socket inside the pod.
 const SocketName = "@segtest-agent"
@@ -41,6 +41,7 @@ type Request struct {
 	Hello    *Hello    `json:"hello,omitempty"`
 	Batch    *Batch    `json:"batch,omitempty"`
 	Receipts *Receipts `json:"receipts,omitempty"`
+	Late     *Late     `json:"late,omitempty"`
 	Sample   *Sampling `json:"sample,omitempty"` // starts a sampler, which runs until Stop or Until
 	Stop     *Stop     `json:"stop,omitempty"`   // stops a sampler and flushes it
 	Stats    *Stats    `json:"stats,omitempty"`
@@ -61,7 +62,8 @@ type Response struct {
 // Done closes an answer. Count is the number of lines before it with this id.
 type Done struct {
 	Count int `json:"count"`
-	// Truncated says that the agent no longer keeps all receipts asked for.
+	// Truncated says that the agent does not have all receipts, or late results,
+	// that were asked for.
 	Truncated bool `json:"truncated,omitempty"`
 }
 
@@ -88,11 +90,15 @@ type Target struct {
 // to InFlight, in random order from Seed, from fresh source ports.
 type Batch struct {
 	Targets  []Target      `json:"targets"`
-	Wait     time.Duration `json:"wait"`     // deny wait: silence this long reads TimedOut
+	Wait     time.Duration `json:"wait"`     // silence this long reads TimedOut
 	Attempts int           `json:"attempts"` // within Wait, at least 50 ms apart; 2 for a deny to count
 	InFlight int           `json:"inFlight"` // targets at once; 0 is no limit
 	Spread   time.Duration `json:"spread"`   // targets begin evenly over this long; 0 is as fast as can be
 	Seed     uint64        `json:"seed"`
+	// Hold is how long after its Wait, when its Result is told and its place in
+	// flight is free, a target without an answer stays open; 0 closes it. An
+	// answer that comes meanwhile is told to whoever asks for Late.
+	Hold time.Duration `json:"hold,omitempty"`
 }
 
 // Result answers one Target of a Batch.
@@ -110,8 +116,16 @@ type Receipts struct {
 	Since time.Duration `json:"since"` // CLOCK_MONOTONIC; 0 is everything kept
 }
 
+// Late asks for better Results of targets whose Wait was over: one line for
+// each answer that came since.
+type Late struct {
+	Since time.Duration `json:"since"` // CLOCK_MONOTONIC
+}
+
 // Receipt is one arrival at a receiver.
 type Receipt struct {
+	// At is when the agent took notice, CLOCK_MONOTONIC. Of a half-open connection
+	// it is what the kernel's timers tell of its arrival, 0 where they do not.
 	At       time.Duration   `json:"at"`
 	Protocol matrix.Protocol `json:"protocol"`
 	Source   string          `json:"source"` // "10.244.2.7:40112"
@@ -157,6 +171,7 @@ type Series struct {
 type Run struct {
 	Outcome matrix.Outcome `json:"outcome"`
 	Detail  string         `json:"detail,omitempty"`
+	Starved bool           `json:"starved,omitempty"` // see matrix.Sample
 	Count   int            `json:"count"`
 	First   time.Duration  `json:"first"`
 	Last    time.Duration  `json:"last"`

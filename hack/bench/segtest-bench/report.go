@@ -153,7 +153,11 @@ func (r report) text(to io.Writer) error {
 		fmt.Fprintf(&b, "%-16s %7.3f s a pass   %.3f to %.3f s in %d passes, load %.1f to %.1f, %s\n",
 			who, median(all), all[0], all[len(all)-1], len(passes), min(first, last), max(first, last), detail)
 	}
-	line("segtest", s.Passes, fmt.Sprintf("deny wait %.0f ms", 1000*s.Passes[0].DenyWait))
+	least, most := s.Passes[0].DenyWait, s.Passes[0].DenyWait
+	for _, p := range s.Passes {
+		least, most = min(least, p.DenyWait), max(most, p.DenyWait)
+	}
+	line("segtest", s.Passes, fmt.Sprintf("deny wait %.0f to %.0f ms", 1000*least, 1000*most))
 	wrong := 0
 	for _, p := range c.Passes {
 		wrong += len(p.Wrong)

@@ -14,7 +14,7 @@ func measured(t *testing.T, tweak func(*report)) report {
 	r := report{
 		Segtest: segtestFigures{
 			Flows: 324, Denied: 142, PeakBytes: 79 * mib, AgentBytes: 6 * mib, AgentBinary: 3e6,
-			Passes: []pass{{Seconds: 0.5}, {Seconds: 0.4}, {Seconds: 0.8}, {Seconds: 0.6}},
+			Passes: []pass{{Seconds: 0.5, DenyWait: 0.25}, {Seconds: 0.4, DenyWait: 0.2}, {Seconds: 0.8, DenyWait: 0.3}, {Seconds: 0.6, DenyWait: 0.2}},
 		},
 		Cyclonus: cyclonusFigures{Flows: 324, Denied: 142, Passes: []pass{{Seconds: 20}, {Seconds: 32}, {Seconds: 22}}},
 	}
@@ -99,7 +99,7 @@ func TestFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "bench.txt"))
-	for _, want := range []string{"324 flows, 142 of them denied", "MISSED  cells not as computed", "segtest pass 4: x/a-0 → y/b-0", "40.0 times"} {
+	for _, want := range []string{"324 flows, 142 of them denied", "MISSED  cells not as computed", "segtest pass 4: x/a-0 → y/b-0", "40.0 times", "deny wait 200 to 300 ms"} {
 		if err != nil || !strings.Contains(string(text), want) {
 			t.Errorf("bench.txt (%v) lacks %q:\n%s", err, want, text)
 		}
