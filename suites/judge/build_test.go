@@ -96,12 +96,13 @@ func series(from, period time.Duration, word string) []wire.Run {
 		at := from + time.Duration(i)*period
 		o := map[rune]matrix.Outcome{
 			'o': matrix.Connected, 'x': matrix.TimedOut, 'r': matrix.Refused, 'h': matrix.HandshakeOnly, 'w': matrix.WrongPeer, '?': matrix.Unknown,
+			's': matrix.TimedOut, // of a starved sampler
 		}[letter]
-		if n := len(out); n > 0 && out[n-1].Outcome == o {
+		if n := len(out); n > 0 && out[n-1].Outcome == o && out[n-1].Starved == (letter == 's') {
 			out[n-1].Count, out[n-1].Last, out[n-1].End = out[n-1].Count+1, at, at
 			continue
 		}
-		out = append(out, wire.Run{Outcome: o, Count: 1, First: at, Last: at, End: at})
+		out = append(out, wire.Run{Outcome: o, Starved: letter == 's', Count: 1, First: at, Last: at, End: at})
 	}
 	return out
 }

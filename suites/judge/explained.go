@@ -24,6 +24,16 @@ func (f *findings) add(v matrix.Verdict, k Kind, reason string) {
 	f.reasons = append(f.reasons, reason)
 }
 
+// void takes into account that silence can have another cause than the policies:
+// a deny did not hold for certain, and an outage is not the network's for
+// certain. What got through a deny got through.
+func (f *findings) void(deny bool, cause string) {
+	if !deny {
+		f.verdict = matrix.Pass // what add makes worse
+	}
+	f.add(matrix.Inconclusive, "", cause)
+}
+
 // findings compares the windows with what the fault and the profile explain.
 // doubtful says that the fault itself is in doubt, so that its explanation has
 // no end.

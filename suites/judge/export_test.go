@@ -33,3 +33,9 @@ func WindowsOf(runs []wire.Run, deny bool, from, to, period time.Duration) []Win
 	f := record.Fault{SampleFrom: from, SampleTo: to, Period: period}
 	return newTrace(f, record.Watched{Series: wire.Series{Runs: runs}}, deny, false).windows
 }
+
+// ArrivalWindows finds the windows of a denied flow with what its receiver logged.
+func ArrivalWindows(w record.Watched, from, to, period time.Duration) []Window {
+	f := record.Fault{SampleFrom: from, SampleTo: to, Period: period}
+	return newTrace(f, w, true, false).windows
+}

@@ -27,64 +27,41 @@ const (
 // faultCase is the name of the case about a fault as a whole.
 const faultCase = "effect and healing"
 
-// faults judges every fault in the order of the run, then those that the
-// scenario asks for and that never began.
+// faults judges every fault that the scenario asks for, then what other the
+// record holds, each with the passes after it.
 func (j *judgement) faults() {
-	for i := range j.rec.Faults {
-		f := &j.rec.Faults[i]
-		name := FaultPhase(f.ID)
-		for _, p := range []string{name + " before", name, name + " after"} {
-			if p == name {
+	for _, id := range j.faultIDs() {
+		name, ran := FaultPhase(id), false
+		for i := range j.rec.Faults {
+			if f := &j.rec.Faults[i]; f.ID == id {
+				ran = true
 				j.fault(f)
 			}
-			switch {
-			case j.ran(p) && p == name:
-				j.phase(p, judgeDuring(f))
-			case j.ran(p):
-				j.phase(p, judgeMatrix)
-			default:
-				j.cutShort(p)
-			}
 		}
-	}
-	for _, id := range j.rec.Header.Faults {
-		if !slices.ContainsFunc(j.rec.Faults, func(f record.Fault) bool { return f.ID == id }) {
+		if !ran {
 			j.add(Case{
-				Phase: FaultPhase(id), Name: faultCase, Flow: None, Fault: None, Expected: "an injected fault", Observed: "none",
+				Phase: name, Name: faultCase, Flow: None, Fault: None, Expected: "an injected fault", Observed: "none",
 				Reasons: []string{"the scenario asks for this fault and it did not run"},
 			})
 		}
-	}
-}
-
-// cutShort reports a phase without passes that ended early.
-func (j *judgement) cutShort(name string) {
-	if p := j.phaseRecord(name); p.Error != "" {
-		j.add(Case{Phase: name, Name: "phase", Flow: None, Fault: None, Expected: "to run to its end", Observed: "ended early", Reasons: []string{p.Error}, Start: p.Start, Duration: p.End - p.Start})
-	}
-}
-
-// judgeDuring judges a pass while a fault is in force: denies hold as ever,
-// allows only where the fault explains nothing.
-func judgeDuring(f *record.Fault) flowJudge {
-	explained := map[int]record.Expect{}
-	for _, w := range f.Watched {
-		explained[w.Flow] = w.Expect
-	}
-	return func(j *judgement, c *Case, seen []*record.Cell) {
-		c.Name += " (pass)"
-		judgeMatrix(j, c, seen)
-		e, deny := explained[c.Flow], j.rec.Flows[c.Flow].Computed.Intent == matrix.Deny
-		switch {
-		case c.Unjudged != "" || c.Verdict == matrix.Pass || Disagree(j.rec.Flows[c.Flow]):
-		case deny && c.Verdict == matrix.Fail && e.Gap != "":
-			c.Unjudged = "open by the known gap " + e.Gap + ", whose size the samples tell"
-		case deny && c.Verdict == matrix.Inconclusive && e.Unobservable:
-			c.Unjudged = "the fault froze or removed an end of this flow"
-		case !deny && (e.Outage || e.Unobservable):
-			c.Unjudged = "the fault explains it, and the samples tell how long"
+		if p := j.phaseRecord(name); p.Error != "" {
+			j.add(Case{Phase: name, Name: "phase", Flow: None, Fault: None, Expected: "to run to its end", Observed: "ended early", Reasons: []string{p.Error}, Start: p.Start, Duration: p.End - p.Start})
+		}
+		if after := afterPhase(id); j.ran(after) {
+			j.phase(after, judgeMatrix)
 		}
 	}
+}
+
+// faultIDs are those of all faults in the order of the run.
+func (j *judgement) faultIDs() []string {
+	ids := slices.Clone(j.rec.Header.Faults)
+	for _, f := range j.rec.Faults {
+		if !slices.Contains(ids, f.ID) {
+			ids = append(ids, f.ID)
+		}
+	}
+	return ids
 }
 
 // fault judges one fault: the case about itself, then one for each watched flow.
@@ -104,8 +81,9 @@ func (j *judgement) fault(f *record.Fault) {
 		head.Unjudged, sum.Unjudged = "skipped, as the scenario allows: "+f.Skipped, "skipped: "+f.Skipped
 	case f.Skipped != "":
 		head.Verdict, head.Observed, head.Reasons = matrix.Inconclusive, "skipped", []string{"skipped: " + f.Skipped + " (optional: true in the scenario would allow that)"}
-	case doubt != "":
-		head.Verdict, head.Reasons = matrix.Inconclusive, []string{doubt}
+	case doubt != "" || f.Void != "":
+		head.Verdict = matrix.Inconclusive
+		head.Reasons = slices.DeleteFunc([]string{doubt, f.Void}, func(s string) bool { return s == "" })
 	}
 	if head.Observed == "" {
 		head.Observed = "nothing"
@@ -183,11 +161,14 @@ func (j *judgement) watched(sum *Fault, at int, w record.Watched, doubt string, 
 		c.Unjudged = "scenario and policies differ on this flow, so nothing says what the fault should have left alone; the matrix phase judges the difference"
 	case f.Computed.Intent == matrix.Unstated:
 		c.Reasons = []string{"the oracle decided nothing for this flow"}
-	case w.Error != "" && len(w.Series.Runs) == 0:
+	case w.Error != "" && len(w.Series.Runs) == 0 && len(w.Arrivals) == 0:
 		c.Reasons = []string{"nothing was sampled: " + w.Error}
 	default:
 		t := newTrace(sum.Fault, w, deny, j.passed(w.Flow))
 		findings := t.findings(doubt != "")
+		if sum.Void != "" {
+			findings.void(deny, sum.Void)
+		}
 		if doubt != "" {
 			findings.add(matrix.Inconclusive, "", doubt)
 		}
@@ -195,6 +176,9 @@ func (j *judgement) watched(sum *Fault, at int, w record.Watched, doubt string, 
 			findings.add(matrix.Inconclusive, "", "the sampling broke off: "+w.Error)
 		}
 		t.coverage(&findings)
+		if deny {
+			t.heard(&findings, w, f.To)
+		}
 		evidence := grade(deny && controls[[2]matrix.Endpoint{f.From, f.To}], j.base[w.Flow])
 		if deny {
 			if evidence == "" {

@@ -1,6 +1,7 @@
 package judge_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func faulty(deny, allow word, tweak func(*record.Fault)) record.Record {
 		Injected: [2]time.Duration{22 * sec, 22*sec + 10*ms}, Effect: record.Proof{Seen: true, At: 22*sec + 500*ms, Detail: "pod gone"},
 		HealStart: 25 * sec, Healed: record.Proof{Seen: true, At: 26 * sec, Detail: "pod ready"}, RecoverWithin: 2 * sec,
 		SampleFrom: watchFrom, SampleTo: 30 * sec, Period: tick,
-		Watched: []record.Watched{{Flow: 0, Series: sampled(0, deny)}, {Flow: 1, Series: sampled(1, allow)}},
+		Watched: []record.Watched{{Flow: 0, Series: sampled(0, deny), Heard: true}, {Flow: 1, Series: sampled(1, allow)}},
 	}
 	if tweak != nil {
 		tweak(&f)
@@ -135,6 +136,9 @@ func TestFaultFlows(t *testing.T) {
 		{"an outage that nothing explains", shut, open.with(60, "xx"), nil, matrix.Pass, matrix.Fail, "the fault does not explain it", ""},
 		{"one lost sample", shut, open.with(60, "x"), nil, matrix.Pass, matrix.Pass, "", ""},
 		{"as many lost samples as chance explains", shut, open.with(60, "xox"), nil, matrix.Pass, matrix.Pass, "", ""},
+		{"silence of a starved sampler closes nothing", shut, open.with(60, "ss"), nil, matrix.Pass, matrix.Pass, "", ""},
+		{"nor does it open anything", shut.with(60, "ss"), open, nil, matrix.Pass, matrix.Pass, "", "no leak longer than 50 ms"},
+		{"a sampler that is starved for long", shut, open.with(60, strings.Repeat("s", 30)), nil, matrix.Pass, matrix.Inconclusive, "of 200 samples say something", ""},
 		{"more lost samples than chance explains", shut, open.with(60, "xoxox"), nil, matrix.Pass, matrix.Fail, "3 single samples were lost, at most 2", ""},
 		{"one refused sample is not lost", shut, open.with(60, "r"), nil, matrix.Pass, matrix.Fail, "first by refused", ""},
 		{"one wrong peer is not lost", shut, open.with(60, "w"), nil, matrix.Pass, matrix.Fail, "first by wrong-peer", ""},
@@ -199,6 +203,19 @@ func TestFaultItself(t *testing.T) {
 		{"skipped", func(f *record.Fault) { f.Skipped, f.Watched = "no netem here", nil }, matrix.Inconclusive, "no netem here"},
 		{"skipped and optional", func(f *record.Fault) { f.Skipped, f.Watched, f.Optional = "no netem here", nil, true }, matrix.Pass, ""},
 		{"optional and without effect", func(f *record.Fault) { f.Effect, f.Optional = record.Proof{}, true }, matrix.Inconclusive, "took hold"},
+		{"a full queue", func(f *record.Fault) { f.Void = "queue 100 dropped 3 packets" }, matrix.Inconclusive, "queue 100 dropped 3 packets"},
+		{"a leak beside a full queue", func(f *record.Fault) {
+			f.Void = "queue 100 dropped 3 packets"
+			f.Watched[0].Series = sampled(0, all("x").with(60, "o"))
+		}, matrix.Fail, "first by connected"},
+		{"a known gap beside a full queue", func(f *record.Fault) {
+			f.Void = "queue 100 dropped 3 packets"
+			f.Watched[0].Series, f.Watched[0].Expect = sampled(0, all("x").with(60, "o")), record.Expect{Gap: "g", Bound: sec}
+		}, matrix.Inconclusive, "queue 100 dropped 3 packets"},
+		{"an outage beside a full queue", func(f *record.Fault) {
+			f.Void = "queue 100 dropped 3 packets"
+			f.Watched[1].Series = sampled(1, all("o").with(60, "xxx"))
+		}, matrix.Inconclusive, "closed for 100 ms to 200 ms, first by timed-out"},
 		{"a leak without effect", func(f *record.Fault) {
 			f.Effect = record.Proof{}
 			f.Watched[0].Series = sampled(0, all("x").with(60, "o"))
@@ -216,6 +233,11 @@ func TestFaultItself(t *testing.T) {
 			}
 			if tc.reason != "" && !says(res, "fault 1-pod-kill", tc.reason) {
 				t.Errorf("nothing says %q: %+v", tc.reason, res.Cases)
+			}
+			if f := res.Faults[0]; f.Void != "" {
+				if c := find(res, "fault 1-pod-kill", "effect and healing"); c.Verdict != matrix.Inconclusive || !slices.Contains(c.Reasons, f.Void) {
+					t.Errorf("the fault itself is %v %q", c.Verdict, c.Reasons)
+				}
 			}
 			counted(t, res)
 		})
@@ -271,38 +293,52 @@ func TestFaultDoesNotJudgeDisagreements(t *testing.T) {
 	}
 }
 
-func TestPassesAroundAFault(t *testing.T) {
+func TestPassesAfterAFault(t *testing.T) {
 	t.Parallel()
-	through := func(phase string) record.Record {
-		rec := faulty(all("x"), all("o"), func(f *record.Fault) {
-			f.Watched[0].Expect = record.Expect{Gap: "g", Bound: sec}
-			f.Watched[1].Expect.Outage = true
-		})
-		down := cell(matrix.TimedOut, record.Evidence{})
-		down.Flow = 1
-		rec.Passes = append(rec.Passes, record.Pass{Phase: phase, Cells: []record.Cell{cell(matrix.Connected, record.Evidence{}), down}})
-		return rec
+	const after = "fault 1-pod-kill after"
+	rec := faulty(all("x"), all("o"), func(f *record.Fault) {
+		f.Watched[0].Expect = record.Expect{Gap: "g", Bound: sec}
+		f.Watched[1].Expect.Outage = true
+	})
+	down := cell(matrix.TimedOut, record.Evidence{})
+	down.Flow = 1
+	rec.Passes = append(rec.Passes, record.Pass{Phase: after, Cells: []record.Cell{cell(matrix.Connected, record.Evidence{}), down}})
+	res := judge.Judge(rec)
+	if res.Verdict != matrix.Fail {
+		t.Errorf("a leak in a pass after the fault: %v", res.Verdict)
 	}
-	for phase, want := range map[string]matrix.Verdict{
-		"fault 1-pod-kill before": matrix.Fail, "fault 1-pod-kill": matrix.Pass, "fault 1-pod-kill after": matrix.Fail,
-	} {
-		res := judge.Judge(through(phase))
-		if res.Verdict != want {
-			t.Errorf("a leak in a pass of %q: %v, want %v", phase, res.Verdict, want)
-		}
-		counted(t, res)
-	}
+	counted(t, res)
 	// A pass after a fault that leaves flows out says nothing of them.
-	rec := faulty(all("x"), all("o"), nil)
-	rec.Passes = append(rec.Passes, record.Pass{Phase: "fault 1-pod-kill after", Cells: []record.Cell{cell(matrix.TimedOut, record.Evidence{})}})
+	rec = faulty(all("x"), all("o"), nil)
+	rec.Passes = append(rec.Passes, record.Pass{Phase: after, Cells: []record.Cell{cell(matrix.TimedOut, record.Evidence{})}})
 	if res := judge.Judge(rec); res.Verdict != matrix.Inconclusive {
 		t.Errorf("a pass after a fault without one of the flows is %v", res.Verdict)
 	}
 	rec = faulty(all("x"), all("o"), nil)
-	rec.Phases = append(rec.Phases, record.Phase{Name: "fault 1-pod-kill after", Error: "cut short"})
-	if res := judge.Judge(rec); res.Verdict != matrix.Inconclusive || !says(res, "fault 1-pod-kill after", "cut short") {
-		t.Errorf("a phase cut short is %v", res.Verdict)
+	rec.Phases = append(rec.Phases, record.Phase{Name: "fault 1-pod-kill", Error: "cut short"})
+	if res := judge.Judge(rec); res.Verdict != matrix.Inconclusive || !says(res, "fault 1-pod-kill", "cut short") {
+		t.Errorf("a fault cut short is %v", res.Verdict)
 	}
+}
+
+// TestPhasesAreInOrder: a run that died in a fault leaves passes after it whose
+// fault nobody wrote down; they stand where they were.
+func TestPhasesAreInOrder(t *testing.T) {
+	t.Parallel()
+	rec := faulty(all("x"), all("o"), nil)
+	rec.Header.Faults = append(rec.Header.Faults, "2-node-pause", "3-pod-kill")
+	rec.Passes = append(rec.Passes[:2], record.Pass{Phase: "fault 2-node-pause after", Settling: true, Cells: tries(matrix.TimedOut)})
+	rec.End = nil
+	var got []string
+	res := judge.Judge(rec)
+	for _, p := range res.Phases {
+		got = append(got, p.Phase)
+	}
+	want := "run, baseline, matrix, fault 1-pod-kill, fault 2-node-pause, fault 2-node-pause after, fault 3-pod-kill, open"
+	if s := strings.Join(got, ", "); s != want {
+		t.Errorf("phases are %s, want %s", s, want)
+	}
+	counted(t, res)
 }
 
 // TestTheMatrixVouchesOnlyIfItPassed: samples that went with their sender are

@@ -13,9 +13,11 @@ import (
 // PhaseRun holds the cases about the run as a whole.
 const PhaseRun = "run"
 
-// FaultPhase is the phase of a fault's cases; passes before and after it have
-// the same with " before" and " after".
+// FaultPhase is the phase of a fault's cases.
 func FaultPhase(id string) string { return "fault " + id }
+
+// afterPhase is the phase of the passes after a fault.
+func afterPhase(id string) string { return FaultPhase(id) + " after" }
 
 // Judge says what a record means.
 func Judge(rec record.Record) Result {
@@ -136,17 +138,35 @@ func (j *judgement) whole() {
 	j.add(e)
 
 	for _, v := range j.rec.Convergence {
-		c := Case{
-			Phase: PhaseRun, Name: v.What + " on " + v.Node, Flow: None, Fault: None,
-			Verdict: matrix.Pass, Expected: "to take hold", Duration: v.Upper,
-			Observed:   fmt.Sprintf("after %s to %s", Short(v.Lower), Short(v.Upper)),
-			Properties: []Property{{"segtest.convergence.lower", v.Lower.String()}, {"segtest.convergence.upper", v.Upper.String()}},
-		}
-		if v.Error != "" {
-			c.Verdict, c.Observed, c.Reasons = matrix.Inconclusive, "did not take hold", []string{v.Error}
-		}
-		j.add(c)
+		j.add(convergence(v))
 	}
+}
+
+// convergence is the case of one figure. A node of which nobody knows that it
+// enforces is in doubt; whether a matrix settled in time is for the matrix phase
+// to judge, flow by flow.
+func convergence(v record.Convergence) Case {
+	c := Case{
+		Phase: PhaseRun, Name: v.What, Flow: None, Fault: None,
+		Verdict: matrix.Pass, Expected: "to take hold", Duration: v.Upper,
+		Observed:   fmt.Sprintf("after %s to %s", Short(v.Lower), Short(v.Upper)),
+		Properties: []Property{{"segtest.convergence.lower", v.Lower.String()}, {"segtest.convergence.upper", v.Upper.String()}},
+	}
+	if v.Node != "" {
+		c.Name += " on " + v.Node
+	} else {
+		c.Expected = "every flow as the policies say"
+	}
+	if v.Resolution > 0 {
+		c.Properties = append(c.Properties, Property{"segtest.convergence.resolution", v.Resolution.String()})
+	}
+	switch {
+	case v.Error != "" && v.Node == "":
+		c.Verdict, c.Observed, c.Unjudged = matrix.Inconclusive, "did not take hold", v.Error+"; the matrix phase judges what is left"
+	case v.Error != "":
+		c.Verdict, c.Observed, c.Reasons = matrix.Inconclusive, "did not take hold", []string{v.Error}
+	}
+	return c
 }
 
 // phase judges the passes of a phase, one case per flow. Without a usable pass
@@ -216,7 +236,7 @@ func (j *judgement) arrival(p *record.Pass, c *record.Cell) bool {
 // afterFault is the fault that a phase follows, nil for none.
 func (j *judgement) afterFault(phase string) *record.Fault {
 	for i := range j.rec.Faults {
-		if FaultPhase(j.rec.Faults[i].ID)+" after" == phase {
+		if afterPhase(j.rec.Faults[i].ID) == phase {
 			return &j.rec.Faults[i]
 		}
 	}
@@ -264,9 +284,8 @@ func (j *judgement) usable(phase string) (cells [][]*record.Cell, why string) {
 // matrix: what got through a deny there got through.
 func (j *judgement) otherPhases() {
 	known := []string{record.PhaseBaseline, record.PhaseMatrix, record.PhaseOpen}
-	for _, f := range j.rec.Faults {
-		p := FaultPhase(f.ID)
-		known = append(known, p, p+" before", p+" after")
+	for _, id := range j.faultIDs() {
+		known = append(known, afterPhase(id))
 	}
 	for _, p := range j.rec.Passes {
 		if !slices.Contains(known, p.Phase) {

@@ -2,11 +2,13 @@ package judge_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/segtest/segtest/probes/matrix"
+	"github.com/segtest/segtest/probes/oracle"
 	"github.com/segtest/segtest/suites/judge"
 	"github.com/segtest/segtest/suites/run/record"
 )
@@ -48,6 +50,9 @@ func TestRun(t *testing.T) {
 		}, matrix.Fail, 130, judge.PhaseRun, "the run was interrupted"},
 		{"nobody looked for enforcement", func(r *record.Record) { r.Enforcement = nil }, matrix.Inconclusive, 4, judge.PhaseRun, "nobody looked"},
 		{"a sentinel that never flipped", func(r *record.Record) { r.Convergence[0].Error = "still open after 30s" }, matrix.Inconclusive, 4, judge.PhaseRun, "still open after 30s"},
+		{"a matrix that did not settle", func(r *record.Record) {
+			r.Convergence = append(r.Convergence, record.Convergence{What: "matrix settled", Error: "3 flows at the end"})
+		}, matrix.Pass, 0, judge.PhaseRun, ""},
 		{"no baseline pass", func(r *record.Record) { r.Passes = r.Passes[1:] }, matrix.Inconclusive, 4, record.PhaseBaseline, "no pass ran"},
 		{"no matrix pass", func(r *record.Record) { r.Passes = append(r.Passes[:1], r.Passes[2]) }, matrix.Inconclusive, 4, record.PhaseMatrix, "no pass ran"},
 		{"no open pass", func(r *record.Record) { r.Passes = r.Passes[:2] }, matrix.Inconclusive, 4, record.PhaseOpen, "no pass ran"},
@@ -165,6 +170,38 @@ func TestDisagreementsComeWithoutPackets(t *testing.T) {
 	}}
 	if got := fmt.Sprint(judge.Judge(rec).Disagreements); got != "[1 2]" {
 		t.Errorf("disagreements are %s, want [1 2]", got)
+	}
+}
+
+// TestRulesSayAReasonOnce: the reason is that of all policies that isolate an end.
+func TestRulesSayAReasonOnce(t *testing.T) {
+	t.Parallel()
+	f := flow(denied, allow, deny)
+	f.Computed.Ingress.Reason = "no rule admits it"
+	f.Computed.Ingress.By = append(f.Computed.Ingress.By, oracle.RuleRef{Policy: "shop/all", Rule: -1, Origin: oracle.Origin{File: "all.yaml", Line: 1}})
+	var got []string
+	for _, r := range judge.Rules(f) {
+		if r.Source == "ingress" {
+			got = append(got, r.Text)
+		}
+	}
+	if want := []string{"deny by shop/db (db.yaml:12): no rule admits it", "deny by shop/all (all.yaml:1)"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestConvergence: how long the policies took is a figure of the run.
+func TestConvergence(t *testing.T) {
+	t.Parallel()
+	rec := good()
+	rec.Convergence = append(rec.Convergence, record.Convergence{What: "matrix settled", Lower: 200 * ms, Upper: 900 * ms, Resolution: 400 * ms})
+	res := judge.Judge(rec)
+	c := find(res, judge.PhaseRun, "matrix settled")
+	if c.Verdict != matrix.Pass || c.Observed != "after 200 ms to 900 ms" || len(c.Properties) != 3 || c.Properties[2].Value != "400ms" {
+		t.Errorf("%+v", c)
+	}
+	if len(res.Convergence) != 2 || res.Convergence[1] != rec.Convergence[1] {
+		t.Errorf("%+v", res.Convergence)
 	}
 }
 

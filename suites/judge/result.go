@@ -31,7 +31,7 @@ type Result struct {
 	Total         Counts
 	Faults        []Fault
 	Convergence   []record.Convergence
-	Notes         []record.Note
+	Notes         []string // as in the record
 
 	Start    time.Duration // the beginning of the run
 	Duration time.Duration

@@ -31,8 +31,10 @@ func half(source string, at matrix.Endpoint, h oracle.Half) []Rule {
 		return []Rule{{Source: source, Text: h.Intent.String() + ": " + reason}}
 	}
 	var out []Rule
+	reason := h.Reason // of them all, so it is told once
 	for _, by := range h.By {
-		out = append(out, Rule{Source: source, Text: sentence(": ", h.Intent.String()+" by "+by.String(), h.Reason), Origin: by.Origin})
+		out = append(out, Rule{Source: source, Text: sentence(": ", h.Intent.String()+" by "+by.String(), reason), Origin: by.Origin})
+		reason = ""
 	}
 	return out
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/segtest/segtest/probes/matrix"
+	"github.com/segtest/segtest/probes/wire"
 	"github.com/segtest/segtest/suites/run/record"
 )
 
@@ -30,6 +31,7 @@ type trace struct {
 	from     time.Duration    // when the watching of this flow began
 	vouched  bool             // the matrix speaks for the time before the fault
 	disorder bool             // the series is not in the order of time
+	undated  int              // arrivals of which nothing tells the time
 }
 
 // newTrace reads a series. passed says that the flow passed in the matrix phase:
@@ -49,6 +51,7 @@ func newTrace(f record.Fault, w record.Watched, deny, passed bool) trace {
 	}
 	t.begin(passed)
 	if deny {
+		t.arrive(w.Arrivals, w.Heard)
 		// Who answers at the address of an absent pod is not the pod. What else gets
 		// through does so in spite of the policies, also then.
 		t.samples = cut(t.samples, t.hidden[0], t.hidden[1], func(s stretch) bool { return s.outcome == matrix.WrongPeer })
@@ -73,7 +76,7 @@ func (t *trace) read(w record.Watched) {
 			continue
 		}
 		last = max(r.First, r.Last)
-		next := stretch{mark: markOf(r.Outcome, t.deny), outcome: r.Outcome, count: r.Count, first: min(r.First, r.Last), last: last}
+		next := stretch{mark: markOf(r, t.deny), outcome: r.Outcome, count: r.Count, first: min(r.First, r.Last), last: last}
 		if t.deny && r.Outcome.Passed() && r.End-last >= retransmission {
 			next.answer = r.End
 		}
@@ -96,9 +99,12 @@ func (t *trace) begin(passed bool) {
 	t.from = max(t.from, first)
 }
 
-func markOf(o matrix.Outcome, deny bool) mark {
+// markOf a sample. Where a flow must work, silence during which its own sampler
+// was starved closed nothing; where it must not, the receiver's log speaks too.
+func markOf(r wire.Run, deny bool) mark {
+	o := r.Outcome
 	switch {
-	case !o.Passed() && !o.Blocked():
+	case !o.Passed() && !o.Blocked(), !deny && r.Starved && (o == matrix.TimedOut || o == matrix.HandshakeOnly):
 		return blind
 	case deny && o.Blocked(), !deny && o == matrix.Connected:
 		return right

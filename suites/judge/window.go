@@ -34,6 +34,7 @@ type Window struct {
 	Samples      int            // wrong ones
 	Outcome      matrix.Outcome // of the first wrong sample
 	answer       time.Duration  // the last late one; the window may reach up to it
+	slack        time.Duration  // how far After and Before may be off
 	// AtResolution says that Upper is below two periods: the window is there, its
 	// length says more about the sampling than about the network.
 	AtResolution bool
@@ -60,6 +61,9 @@ type stretch struct {
 	// answer is when the last answer came, where that was so late that another
 	// packet than the first may have got through; 0 where it was not.
 	answer time.Duration
+	// slack is how far the times of its neighbours may be off, where they are not
+	// those of a sample but worked out from the samples around.
+	slack time.Duration
 }
 
 // at is the time of sample i; exact for the first and the last.
@@ -141,7 +145,7 @@ func windows(in []stretch, from, to, period time.Duration) []Window {
 			}
 			holed = s.answer > 0 // it says nothing of how long
 			w.Last = s.last
-			w.answer = max(w.answer, s.answer)
+			w.answer, w.slack = max(w.answer, s.answer), max(w.slack, s.slack)
 			w.Samples += s.count
 			if !holed {
 				w.Lower = max(w.Lower, s.last-run)
@@ -157,6 +161,12 @@ func windows(in []stretch, from, to, period time.Duration) []Window {
 func finish(w *Window, period time.Duration) {
 	w.After = min(w.After, w.First) // what was watched begins with the first sample at the latest
 	w.Before = max(w.Before, w.Last, w.answer)
+	if !w.OpenStart {
+		w.After -= w.slack
+	}
+	if !w.OpenEnd {
+		w.Before += w.slack
+	}
 	w.Upper = w.Before - w.After
 	w.AtResolution = w.Bounded() && w.Upper < 2*period
 }

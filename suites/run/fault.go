@@ -141,13 +141,14 @@ func (s *Session) injectWatched(
 		return engine.Result{ID: id, Kind: kind.Name, Target: step.Target, Error: err.Error()}, w, nil //nolint:nilerr // the fault's error, not the run's
 	}
 	w.linger(ctx, quiet)
+	w.before(ctx)
 	following, stop := context.WithCancel(ctx)
 	followed := make(chan struct{})
 	go func() { defer close(followed); w.follow(following) }()
 	result := eng.Run(ctx, id, kind, step)
 	if result.Healed.Seen && ctx.Err() == nil {
 		left := result.HealStart + result.RecoverWithin - now()
-		if err = s.settle(ctx, "fault "+id+" after", s.expected, max(left, time.Second)); err == nil {
+		if _, err = s.settle(ctx, "fault "+id+" after", s.expected, max(left, time.Second)); err == nil {
 			w.linger(ctx, quiet)
 		}
 	}

@@ -1,16 +1,13 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-	"sync"
 	"time"
 
-	"github.com/segtest/segtest/fixtures/cluster"
-	"github.com/segtest/segtest/fixtures/deploy"
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/prober"
 	"github.com/segtest/segtest/suites/run/record"
@@ -29,8 +26,8 @@ const (
 // round is what one pass is asked to do.
 type round struct {
 	phase    string
-	flows    []int // nil: all
-	wait     time.Duration
+	flows    []int         // nil: all
+	wait     time.Duration // 0: prober.MinDenyWait
 	settling bool
 }
 
@@ -40,9 +37,12 @@ func (s *Session) pass(ctx context.Context, r round) (record.Pass, error) {
 	if err != nil {
 		return record.Pass{}, err
 	}
-	plan := prober.Plan{Members: members(pods), Wait: r.wait, Seed: s.opts.Seed + s.seen.passes, Baseline: s.seen.baseline}
+	plan := prober.Plan{
+		Members: members(pods), Wait: cmp.Or(r.wait, prober.MinDenyWait), MaxWait: prober.MaxDenyWait,
+		Seed: s.opts.Seed + s.seen.passes, Baseline: s.seen.baseline,
+	}
 	s.seen.passes++
-	p := record.Pass{Phase: r.phase, Wait: r.wait, Settling: r.settling, Fenced: r.phase != record.PhaseBaseline && r.phase != record.PhaseOpen}
+	p := record.Pass{Phase: r.phase, Settling: r.settling, Fenced: r.phase != record.PhaseBaseline && r.phase != record.PhaseOpen}
 	at := byEndpoint(pods)
 	for i, f := range s.index.All() {
 		if r.flows != nil && !slices.Contains(r.flows, i) {
@@ -67,10 +67,7 @@ func (s *Session) pass(ctx context.Context, r round) (record.Pass, error) {
 	if err != nil {
 		return record.Pass{}, err
 	}
-	p.End = now()
-	if r.flows == nil {
-		s.learn(cells)
-	}
+	p.End, p.Wait = now(), plan.DenyWait(cells)
 	// A pass right after this one need not ask again.
 	after, unread := s.drops(ctx, r)
 	s.seen.queues = after
@@ -85,67 +82,6 @@ func (s *Session) pass(ctx context.Context, r round) (record.Pass, error) {
 	return p, errors.Join(context.Cause(ctx), s.write(record.Event{Pass: &p}), unread)
 }
 
-// learn takes the deny wait of the next pass from what this pass and the one
-// before it saw, whichever was slower: a machine that is busy for a moment does
-// not slow the whole run down, and one that becomes busy is noticed at once.
-func (s *Session) learn(cells []prober.Cell) {
-	wait := prober.DenyWait(cells)
-	s.seen.wait, s.seen.lastWait = max(wait, s.seen.lastWait), wait
-}
-
-// queues prints the number and the holder of each queue of a policy engine and columns 6 and 7:
-// packets dropped by a full queue and by a reader that did not read
-// (https://docs.kernel.org, nfnetlink_queue). A kernel without queues has no file.
-const queues = `f=/proc/net/netfilter/nfnetlink_queue; [ ! -e $f ] || awk '{print $1, $2, $6, $7}' $f`
-
-// drops reads on every node how many packets the queues of policy engines have
-// dropped, on all nodes at once. A settling pass proves nothing and is not worth
-// the question. A node that does not answer is an error: what a pass sees there
-// cannot be believed.
-func (s *Session) drops(ctx context.Context, r round) (map[string]string, error) {
-	if r.settling {
-		return nil, nil //nolint:nilnil // nothing was asked
-	}
-	nodes := s.place.cluster.Nodes()
-	read, errs := make([]string, len(nodes)), make([]error, len(nodes))
-	var asked sync.WaitGroup
-	for i, n := range nodes {
-		if c, ok := n.(cluster.Commander); ok {
-			asked.Go(func() {
-				out, err := c.Run(ctx, nil, "sh", "-c", queues)
-				if err != nil {
-					errs[i] = fmt.Errorf("reading the queue counters of node %s: %w", n.Name(), err)
-				}
-				read[i] = strings.TrimSpace(string(out))
-			})
-		}
-	}
-	asked.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	counts := map[string]string{}
-	for i, n := range nodes {
-		counts[n.Name()] = read[i]
-	}
-	return counts, nil
-}
-
-// voided says why a pass proves nothing, "" for one that does.
-func voided(before, after map[string]string) string {
-	var full []string
-	for node, counts := range before {
-		if now, ok := after[node]; ok && now != counts {
-			full = append(full, fmt.Sprintf("%s (queue, full, unread: %s, were %s)", node, now, counts))
-		}
-	}
-	if len(full) == 0 {
-		return ""
-	}
-	slices.Sort(full)
-	return "a policy engine's queue dropped packets or changed hands during the pass on " + strings.Join(full, ", ")
-}
-
 // surprising lists the flows of a pass that are not as wanted.
 func surprising(p record.Pass, want func(int) matrix.Intent) []int {
 	cells := make([]prober.Cell, len(p.Cells))
@@ -155,25 +91,68 @@ func surprising(p record.Pass, want func(int) matrix.Intent) []int {
 	return prober.Surprising(cells, want)
 }
 
-// settle repeats passes until the matrix is as wanted, or the deadline.
-func (s *Session) settle(ctx context.Context, phase string, want func(int) matrix.Intent, deadline time.Duration) error {
-	for inARow, end := 0, now()+deadline; inARow < settledAfter && now() < end; {
-		p, err := s.pass(ctx, round{phase: phase, wait: s.seen.wait, settling: true})
+// settle repeats passes until the matrix is as wanted, or the deadline, and
+// says how it got there.
+func (s *Session) settle(ctx context.Context, phase string, want func(int) matrix.Intent, deadline time.Duration) (settling, error) {
+	var how settling
+	for end := now() + deadline; how.inARow < settledAfter && now() < end; {
+		p, err := s.pass(ctx, round{phase: phase, settling: true})
 		if err != nil {
-			return err
+			return how, err
 		}
 		if unknown(p) {
 			if err := s.deadNodes(ctx); err != nil {
-				return err
+				return how, err
 			}
 		}
-		inARow++
-		if n := len(surprising(p, want)); n > 0 {
-			inARow = 0
-			s.opts.Progress("%s: %d of %d flows are not yet as expected", phase, n, len(p.Cells))
+		if how.look(p, len(surprising(p, want))); how.wrong > 0 {
+			s.opts.Progress("%s: %d of %d flows are not yet as expected", phase, how.wrong, len(p.Cells))
 		}
 	}
-	return nil
+	return how, nil
+}
+
+// settling is how a matrix became what it should be, pass by pass. The zero
+// value is that of a matrix that nobody looked at.
+type settling struct {
+	passes, inARow int
+	wrong          int           // flows that were not as expected in the last pass
+	unsettled      time.Duration // when the last pass that was not as expected began, 0 for none
+	settled        time.Duration // when the first pass of those in a row ended
+	last           time.Duration // when the last pass began
+	apart          time.Duration // the longest time from the beginning of a pass to that of the next
+}
+
+// look takes a pass of which so many flows were not as expected.
+func (h *settling) look(p record.Pass, wrong int) {
+	if h.passes > 0 {
+		h.apart = max(h.apart, p.Start-h.last)
+	}
+	h.passes++
+	h.last, h.wrong = p.Start, wrong
+	switch {
+	case wrong > 0:
+		h.inARow, h.unsettled = 0, p.Start
+	case h.inARow == 0:
+		h.inARow, h.settled = 1, p.End
+	default:
+		h.inARow++
+	}
+}
+
+// convergence is the time from applying the policies to the first of the passes
+// that were as expected.
+func (h *settling) convergence(applied time.Duration) record.Convergence {
+	c := record.Convergence{What: "matrix settled", Resolution: h.apart}
+	if h.unsettled > 0 {
+		c.Lower = h.unsettled - applied
+	}
+	if h.inARow < settledAfter {
+		c.Error = fmt.Sprintf("within %s never %d passes in a row as expected; flows that were not in the last: %d", settleDeadline, settledAfter, h.wrong)
+		return c
+	}
+	c.Upper = h.settled - applied
+	return c
 }
 
 // conclude makes the pass that is judged, and asks what surprises once more
@@ -182,7 +161,7 @@ func (s *Session) conclude(ctx context.Context, phase string, want func(int) mat
 	var p record.Pass
 	for attempt := 0; attempt == 0 || p.Void != "" && attempt < voidAttempts; attempt++ {
 		var err error
-		if p, err = s.pass(ctx, round{phase: phase, wait: s.seen.wait}); err != nil {
+		if p, err = s.pass(ctx, round{phase: phase}); err != nil {
 			return p, err
 		}
 	}
@@ -197,8 +176,26 @@ func (s *Session) conclude(ctx context.Context, phase string, want func(int) mat
 		}
 	}
 	// The other flows of the same pairs come along, as controls.
-	_, err := s.pass(ctx, round{phase: phase, flows: s.withControls(again), wait: prober.SurpriseWait})
+	_, err := s.pass(ctx, round{phase: phase, flows: s.withControls(doubtful(p, again, want)), wait: prober.SurpriseWait})
 	return p, err
+}
+
+// doubtful adds to surprises what they make doubtful: where a flow that ought to
+// connect was silent, packets may have been lost, and then no silence of that
+// pass is proof.
+func doubtful(p record.Pass, surprises []int, want func(int) matrix.Intent) []int {
+	var silent []int
+	lost := false
+	for _, c := range p.Cells {
+		if c.Sample.Outcome == matrix.TimedOut {
+			silent = append(silent, c.Flow)
+			lost = lost || want(c.Flow) == matrix.Allow
+		}
+	}
+	if !lost {
+		return surprises
+	}
+	return append(silent, surprises...)
 }
 
 // unknown reports that a cell could not be observed.
@@ -227,8 +224,7 @@ func everythingOpen(int) matrix.Intent { return matrix.Allow }
 // baseline asks everything before there are policies: what does not connect
 // now can prove no deny later.
 func (s *Session) baseline(ctx context.Context) error {
-	s.seen.wait = prober.MaxDenyWait
-	if err := s.settle(ctx, record.PhaseBaseline, everythingOpen, settleDeadline); err != nil {
+	if _, err := s.settle(ctx, record.PhaseBaseline, everythingOpen, settleDeadline); err != nil {
 		return err
 	}
 	p, err := s.conclude(ctx, record.PhaseBaseline, everythingOpen)
@@ -244,10 +240,15 @@ func (s *Session) baseline(ctx context.Context) error {
 
 // matrix asks everything once the policies are enforced.
 func (s *Session) matrix(ctx context.Context) error {
-	if err := s.settle(ctx, record.PhaseMatrix, s.expected, settleDeadline); err != nil {
+	how, err := s.settle(ctx, record.PhaseMatrix, s.expected, settleDeadline)
+	if err != nil {
 		return err
 	}
-	_, err := s.conclude(ctx, record.PhaseMatrix, s.expected)
+	figure := how.convergence(s.seen.applied)
+	if err := s.write(record.Event{Convergence: &figure}); err != nil {
+		return err
+	}
+	_, err = s.conclude(ctx, record.PhaseMatrix, s.expected)
 	return err
 }
 
@@ -257,150 +258,9 @@ func (s *Session) open(ctx context.Context) error {
 	if err := errors.Join(s.place.deployment.DeletePolicies(ctx), s.place.deployment.DeleteSentinelPolicy(ctx)); err != nil {
 		return err
 	}
-	if err := s.settle(ctx, record.PhaseOpen, everythingOpen, settleDeadline); err != nil {
+	if _, err := s.settle(ctx, record.PhaseOpen, everythingOpen, settleDeadline); err != nil {
 		return err
 	}
 	_, err := s.conclude(ctx, record.PhaseOpen, everythingOpen)
 	return err
-}
-
-const (
-	// fenceDeadline is how long the first node may take to enforce a policy. An
-	// engine that works takes about a second.
-	fenceDeadline = 25 * time.Second
-	fenceWait     = prober.MinDenyWait
-)
-
-// enforce applies the policies and waits at the fence: a sentinel policy,
-// created after the last change, has closed a flow on every node.
-func (s *Session) enforce(ctx context.Context) error {
-	sentinels, err := s.place.deployment.Sentinels(ctx)
-	if err != nil {
-		return err
-	}
-	if err := s.guarded(ctx, sentinels); err != nil {
-		return err
-	}
-	if err := s.fence(ctx, sentinels, false, 0); err != nil {
-		return err
-	}
-	s.opts.Progress("applying %d policies", len(s.opts.Scenario.Policies))
-	applied := now()
-	if err := s.place.deployment.ApplyPolicies(ctx, policies(s.opts.Scenario)); err != nil {
-		return err
-	}
-	if err := s.place.deployment.ApplySentinelPolicy(ctx); err != nil {
-		return err
-	}
-	return s.fence(ctx, sentinels, true, applied)
-}
-
-// guarded is an error unless every node with a pod has a pair of sentinels.
-func (s *Session) guarded(ctx context.Context, sentinels []deploy.Sentinel) error {
-	pods, err := s.place.deployment.Pods(ctx)
-	if err != nil {
-		return err
-	}
-	for _, p := range pods {
-		if !slices.ContainsFunc(sentinels, func(sen deploy.Sentinel) bool { return sen.Node == p.Node }) {
-			return fmt.Errorf("node %s of %s has no pair of sentinels, so that enforcement there cannot be proven", p.Node, p.Endpoint)
-		}
-	}
-	if len(sentinels) == 0 {
-		return errors.New("no node has a pair of sentinels, so that enforcement cannot be proven")
-	}
-	return nil
-}
-
-// fence asks the sentinels' flows until each is as wanted.
-func (s *Session) fence(ctx context.Context, sentinels []deploy.Sentinel, closed bool, since time.Duration) error {
-	plan := prober.Plan{Wait: fenceWait, Seed: s.opts.Seed, Baseline: map[int]bool{}}
-	for i, sen := range sentinels {
-		plan.Members = append(plan.Members, members([]deploy.Pod{sen.Client, sen.Server})...)
-		q, ok := question(i, sen.Flow(), byEndpoint([]deploy.Pod{sen.Client, sen.Server}))
-		if !ok {
-			f := sen.Flow()
-			f.Family = matrix.IPv6
-			if q, ok = question(i, f, byEndpoint([]deploy.Pod{sen.Client, sen.Server})); !ok {
-				return fmt.Errorf("the sentinels of node %s have no addresses", sen.Node)
-			}
-		}
-		plan.Questions = append(plan.Questions, q)
-		plan.Baseline[i] = closed
-	}
-	crossed := make([]record.Convergence, len(sentinels))
-	waiting, last, looks := len(sentinels), make([]string, len(sentinels)), make([]int, len(sentinels))
-	for end := now() + fenceDeadline; waiting > 0 && now() < end; {
-		start := now()
-		cells, err := s.place.fleet.Pass(ctx, plan)
-		if err = errors.Join(err, context.Cause(ctx)); err != nil {
-			return err
-		}
-		if slices.ContainsFunc(cells, func(c prober.Cell) bool { return c.Sample.Outcome == matrix.Unknown }) {
-			if err := s.deadNodes(ctx); err != nil {
-				return err
-			}
-		}
-		for i, c := range cells {
-			reached := c.Sample.Outcome == matrix.Connected
-			if closed {
-				reached = c.Sample.Outcome.Blocked()
-			}
-			last[i] = strings.TrimSpace(c.Sample.Outcome.String() + " " + c.Evidence.Cause)
-			switch {
-			case crossed[i].Node != "":
-			case reached && looks[i] > 0:
-				crossed[i].What, crossed[i].Node = "policies enforced", sentinels[i].Node
-				waiting--
-			case reached:
-				// One silence can be a packet that is late.
-				looks[i]++
-				crossed[i].Upper = c.Sample.Start - since
-			default:
-				looks[i] = 0
-				crossed[i].Lower = max(0, start-since)
-			}
-		}
-	}
-	return s.fenced(sentinels, crossed, last, closed)
-}
-
-// fenced writes down how far the fence was crossed.
-func (s *Session) fenced(sentinels []deploy.Sentinel, crossed []record.Convergence, last []string, closed bool) error {
-	var missing []string
-	for i, c := range crossed {
-		if c.Node == "" {
-			missing = append(missing, fmt.Sprintf("node %s (%s)", sentinels[i].Node, last[i]))
-			crossed[i] = record.Convergence{
-				What: "policies enforced", Node: sentinels[i].Node, Lower: c.Lower,
-				Error: fmt.Sprintf("the sentinel flow stayed %s for %s", last[i], fenceDeadline),
-			}
-		}
-	}
-	if !closed {
-		if len(missing) > 0 {
-			return fmt.Errorf("the sentinels do not reach each other before there is any policy: %s", strings.Join(missing, ", "))
-		}
-		return nil
-	}
-	for i := range crossed {
-		if err := s.write(record.Event{Convergence: &crossed[i]}); err != nil {
-			return err
-		}
-	}
-	e := record.Enforcement{
-		Enforced: len(missing) < len(crossed),
-		Detail:   fmt.Sprintf("a deny policy took effect on %d of %d nodes", len(crossed)-len(missing), len(crossed)),
-	}
-	if !e.Enforced {
-		e.Detail = fmt.Sprintf("%s after a deny policy was applied, every sentinel flow is still open (%s); install a CNI with a policy engine",
-			fenceDeadline, strings.Join(missing, ", "))
-	}
-	if err := s.write(record.Event{Enforcement: &e}); err != nil {
-		return err
-	}
-	if !e.Enforced {
-		return ErrUnenforced
-	}
-	return nil
 }

@@ -10,7 +10,7 @@ import (
 // Pass asks the whole matrix once more, for whoever repeats it, and writes it
 // down as a pass that counts. The step record.PhaseMatrix must have run.
 func (s *Session) Pass(ctx context.Context) (record.Pass, error) {
-	return s.pass(ctx, round{phase: record.PhaseMatrix, wait: s.seen.wait})
+	return s.pass(ctx, round{phase: record.PhaseMatrix})
 }
 
 // Agents says how every agent is. The step "deploy" must have run.

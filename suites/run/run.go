@@ -68,9 +68,8 @@ type selection struct{ ingress, egress bool }
 type seen struct {
 	record   record.Record
 	baseline map[int]bool
-	wait     time.Duration     // deny wait of the next pass
-	lastWait time.Duration     // what the last pass alone would make it
 	passes   uint64            // counts passes, for their seeds
+	applied  time.Duration     // when the policies began to be applied
 	queues   map[string]string // counters of the policy engines' queues after the last pass; nil unless that was judged
 }
 

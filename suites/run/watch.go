@@ -3,7 +3,6 @@ package run
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -23,6 +22,8 @@ const (
 	// coldPeriod.
 	coldPerSecond = 100
 	coldPeriod    = 500 * time.Millisecond
+	// collectDeadline bounds how long the agents may take to hand over what they saw.
+	collectDeadline = 30 * time.Second
 )
 
 // watch is the samplers around one fault. Flows to and from the pod that the
@@ -37,6 +38,9 @@ type watch struct {
 	expect  map[int]record.Expect
 	got     map[int]record.Watched
 	span    [2]time.Duration
+	logs    *receivers // of the flows that ought to be closed
+	deafen  func()     // ends the reading of logs
+	queues  queueWatch
 }
 
 // group is flows that are sampled together.
@@ -50,7 +54,8 @@ type group struct {
 func (s *Session) newWatch(id string, step chaos.Step, expect func(matrix.Flow) record.Expect) *watch {
 	w := &watch{
 		session: s, id: id, expect: map[int]record.Expect{}, got: map[int]record.Watched{},
-		until: 2*time.Minute + step.Hold + step.RecoverWithin,
+		until:  2*time.Minute + step.Hold + step.RecoverWithin,
+		queues: queueWatch{step: step},
 	}
 	if step.Pod != nil {
 		w.moving, w.movedBy = step.Pod.Endpoint, step.Pod.UID
@@ -149,9 +154,18 @@ func class(want matrix.Intent, e record.Expect, canary bool) int {
 	return 3
 }
 
-// start begins to sample.
+// start begins to sample, and to read what arrives.
 func (w *watch) start(ctx context.Context) error {
+	w.queues.read(ctx, w.session.place.cluster.Nodes())
+	ctx, w.deafen = context.WithCancel(ctx)
 	w.span[0] = now()
+	denied := map[route]int{}
+	for i, f := range w.session.index.All() {
+		if w.session.computed.At(i).Intent == matrix.Deny && f.Way == matrix.PodIP {
+			denied[route{f.From, f.To, f.Protocol, f.Port, f.Family}] = i
+		}
+	}
+	w.logs = newReceivers(w.session.place.fleet, w.span[0], denied)
 	for i := range w.groups {
 		if err := w.launch(ctx, &w.groups[i]); err != nil {
 			return err
@@ -165,6 +179,7 @@ func (w *watch) launch(ctx context.Context, g *group) error {
 	if err != nil {
 		return err
 	}
+	w.logs.follow(ctx, members(pods))
 	at := byEndpoint(pods)
 	plan := prober.WatchPlan{
 		Name: w.id + "-" + g.name, Members: members(pods), Period: g.period, Until: w.until,
@@ -265,14 +280,23 @@ func cutSuffix(name, suffix string) (string, bool) {
 	return "", false
 }
 
-// stop ends all samplers and gathers what they saw.
+// before reads, right before a fault, what it may take away.
+func (w *watch) before(ctx context.Context) {
+	w.queues.read(ctx, w.session.place.cluster.Nodes())
+	w.logs.before(ctx)
+}
+
+// stop ends all samplers and gathers what they saw and what arrived.
 func (w *watch) stop(ctx context.Context) {
-	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, errors.New("the agents did not return their samples within 30 s"))
+	ctx, cancel := context.WithTimeoutCause(ctx, collectDeadline, fmt.Errorf("the agents did not return their samples within %s", collectDeadline))
 	defer cancel()
 	w.span[1] = now()
 	for i := range w.groups {
 		w.collect(ctx, &w.groups[i])
 	}
+	w.deafen()
+	w.logs.close(ctx, collectDeadline)
+	w.queues.read(ctx, w.session.place.cluster.Nodes())
 }
 
 func (w *watch) collect(ctx context.Context, g *group) {
@@ -315,7 +339,11 @@ func (w *watch) fill(f *record.Fault) {
 			f.Period = g.period
 		}
 	}
-	for _, m := range w.got {
+	f.Void = w.queues.overran()
+	for i, m := range w.got {
+		if s := w.session; s.computed.At(i).Intent == matrix.Deny {
+			w.logs.tell(&m, s.index.Flow(i).To)
+		}
 		f.Watched = append(f.Watched, m)
 	}
 	slices.SortFunc(f.Watched, func(a, b record.Watched) int { return cmp.Compare(a.Flow, b.Flow) })

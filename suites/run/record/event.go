@@ -20,7 +20,6 @@ func (e Event) fields() (n int, kind string) {
 		{e.Enforcement != nil, "enforcement"},
 		{e.Convergence != nil, "convergence"},
 		{e.Fault != nil, "fault"},
-		{e.Note != nil, "note"},
 		{e.End != nil, "end"},
 	} {
 		if f.set {
@@ -87,8 +86,6 @@ func (r *Record) Add(e Event) error {
 			}
 		}
 		r.Faults = append(r.Faults, *e.Fault)
-	case e.Note != nil:
-		r.Notes = append(r.Notes, *e.Note)
 	case e.End != nil:
 		r.End = e.End
 	}

@@ -23,7 +23,7 @@ func ReadFile(path string) (Record, error) {
 }
 
 // Read reads a whole record. A last line that was torn off, as a full disk or a
-// killed run leaves it, is dropped and said so in a Note; anything else that is
+// killed run leaves it, is dropped and said so in Notes; anything else that is
 // not an event of this schema is an error that names file and line. The file's
 // name is in.Name() where there is one, as with an *os.File.
 func Read(in io.Reader) (Record, error) {
@@ -58,7 +58,7 @@ func Read(in io.Reader) (Record, error) {
 
 func (r *Record) addLine(line []byte, whole bool, number int, seen map[matrix.Flow]bool) error {
 	if !whole && !json.Valid(line) {
-		r.Notes = append(r.Notes, Note{Text: fmt.Sprintf("line %d of the record was torn off and is not read", number)})
+		r.Notes = append(r.Notes, fmt.Sprintf("line %d of the record was torn off and is not read", number))
 		return nil
 	}
 	if r.Header.Schema == "" {

@@ -29,7 +29,6 @@ type Event struct {
 	Enforcement *Enforcement      `json:"enforcement,omitempty"`
 	Convergence *Convergence      `json:"convergence,omitempty"`
 	Fault       *Fault            `json:"fault,omitempty"`
-	Note        *Note             `json:"note,omitempty"`
 	End         *End              `json:"end,omitempty"`
 }
 
@@ -42,8 +41,10 @@ type Record struct {
 	Enforcement *Enforcement
 	Convergence []Convergence
 	Faults      []Fault
-	Notes       []Note
-	End         *End // nil: the run died
+	// Notes are what Read found out about the record itself, for people. They
+	// change no verdict.
+	Notes []string
+	End   *End // nil: the run died
 }
 
 // Header opens a record.
@@ -82,8 +83,8 @@ type Declared struct {
 	Reason string        `json:"reason,omitempty"`
 }
 
-// The phases of a run, in order. A fault adds "fault ID before", "fault ID"
-// and "fault ID after".
+// The phases of a run, in order. A fault adds "fault ID", and "fault ID after"
+// for the passes that follow it.
 const (
 	PhaseBaseline = "baseline" // no policies: everything must connect
 	PhaseMatrix   = "matrix"   // policies enforced
@@ -105,7 +106,7 @@ type Pass struct {
 	Phase string        `json:"phase"`
 	Start time.Duration `json:"start"`
 	End   time.Duration `json:"end"`
-	Wait  time.Duration `json:"wait"` // deny wait
+	Wait  time.Duration `json:"wait"` // silence that lasted less is no deny
 	// Settling passes ran until the matrix was as expected; they measure
 	// convergence and prove no deny.
 	Settling bool `json:"settling,omitempty"`
@@ -160,13 +161,16 @@ type Enforcement struct {
 	Detail   string `json:"detail"` // one line for people
 }
 
-// Convergence is the time from a change to its effect at one sentinel.
+// Convergence is the time from applying the policies to their effect: at the
+// sentinel of one node, or on the whole matrix.
 type Convergence struct {
-	What  string        `json:"what"` // "policies applied"
-	Node  string        `json:"node"`
-	Lower time.Duration `json:"lower"` // at least
-	Upper time.Duration `json:"upper"` // at most
-	Error string        `json:"error,omitempty"`
+	What  string        `json:"what"`           // "policies enforced", "matrix settled"
+	Node  string        `json:"node,omitempty"` // "" for the whole matrix
+	Lower time.Duration `json:"lower"`          // at least
+	Upper time.Duration `json:"upper"`          // at most
+	// Resolution is the longest time between two looks, 0 where that is unknown.
+	Resolution time.Duration `json:"resolution,omitempty"`
+	Error      string        `json:"error,omitempty"` // why there was no effect
 }
 
 // Fault is one injected failure and what the samplers saw around it.
@@ -188,9 +192,12 @@ type Fault struct {
 	SampleFrom time.Duration `json:"sampleFrom"`
 	SampleTo   time.Duration `json:"sampleTo"`
 	Period     time.Duration `json:"period"` // of hot flows
-	Watched    []Watched     `json:"watched"`
-	Error      string        `json:"error,omitempty"`   // why it did not run to its end
-	Skipped    string        `json:"skipped,omitempty"` // why it did not run at all
+	// Void says why silence during the watch can have another cause than the
+	// network's policies: the queue of a policy engine ran over ("" for none).
+	Void    string    `json:"void,omitempty"`
+	Watched []Watched `json:"watched"`
+	Error   string    `json:"error,omitempty"`   // why it did not run to its end
+	Skipped string    `json:"skipped,omitempty"` // why it did not run at all
 }
 
 // Proof is an observation independent of the probes. The zero value proves nothing.
@@ -208,6 +215,23 @@ type Watched struct {
 	// Period of this flow's samples; 0 is the fault's.
 	Period time.Duration `json:"period,omitempty"`
 	Error  string        `json:"error,omitempty"` // why nothing was sampled
+	// Arrivals are the packets of a flow that ought to be closed that its receiver
+	// logged meanwhile, in the order of time, undated ones first.
+	Arrivals []Arrival `json:"arrivals,omitempty"`
+	// Heard says that the receiver's log was read for the whole time, so that what
+	// is not in Arrivals did not arrive. Unheard says why it was not.
+	Heard   bool   `json:"heard,omitempty"`
+	Unheard string `json:"unheard,omitempty"`
+}
+
+// Arrival is one packet at a receiver.
+type Arrival struct {
+	// At is when the receiver took notice of it: at once, or as soon as it was no
+	// longer frozen. 0 where nothing tells.
+	At time.Duration `json:"at"`
+	// HalfOpen is a connection that the receiver's kernel knows and that was never
+	// completed.
+	HalfOpen bool `json:"halfOpen,omitempty"`
 }
 
 // Expect is what the fault explains on one flow.
@@ -223,12 +247,6 @@ type Expect struct {
 	Bound time.Duration `json:"bound,omitempty"`
 	Grace time.Duration `json:"grace,omitempty"`
 	Link  string        `json:"link,omitempty"`
-}
-
-// Note is something that people should know and that changes no verdict.
-type Note struct {
-	At   time.Duration `json:"at"`
-	Text string        `json:"text"`
 }
 
 // End closes a record.

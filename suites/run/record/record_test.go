@@ -42,17 +42,18 @@ func events() []record.Event {
 			{Flow: 1, Sample: matrix.Sample{Outcome: matrix.LocalError}, Evidence: record.Evidence{Cause: "no ports left"}},
 		}}},
 		{Enforcement: &record.Enforcement{Enforced: true, Detail: "flipped"}},
-		{Convergence: &record.Convergence{What: "policies applied", Node: "n1", Lower: 1, Upper: 2, Error: "late"}},
+		{Convergence: &record.Convergence{What: "policies enforced", Node: "n1", Lower: 1, Upper: 2, Resolution: 3, Error: "late"}},
 		{Fault: &record.Fault{
 			ID: "1-pod-kill", Kind: "pod-kill", Target: "shop/db-0", Optional: true, Injected: [2]time.Duration{1, 2},
 			Effect: record.Proof{Seen: true, At: 3, Detail: "gone"}, HealStart: 4, Healed: record.Proof{Seen: true, At: 5},
 			RecoverWithin: 6, SampleFrom: 7, SampleTo: 8, Period: 9,
 			Watched: []record.Watched{{
 				Flow: 0, Period: 3, Expect: record.Expect{Outage: true, Unobservable: true, Gap: "g", Bound: 1, Link: "l"},
-				Series: wire.Series{Flow: 0, Runs: []wire.Run{{Outcome: matrix.OneWay, Count: 2, First: 1, Last: 2, End: 3}}, Scheduled: 2, Taken: 2, Late: 1},
+				Series:   wire.Series{Flow: 0, Runs: []wire.Run{{Outcome: matrix.OneWay, Count: 2, First: 1, Last: 2, End: 3}}, Scheduled: 2, Taken: 2, Late: 1},
+				Arrivals: []record.Arrival{{HalfOpen: true}, {At: 4}}, Heard: true, Unheard: "u",
 			}},
+			Void: "queue dropped",
 		}},
-		{Note: &record.Note{At: 1, Text: "hello"}},
 		{End: &record.End{At: 9, Error: "interrupted", Environment: true, Interrupted: true, LeftBehind: "cluster x"}},
 	}
 }
@@ -133,7 +134,7 @@ func TestTornAtEveryByte(t *testing.T) {
 		want := whole(t, events()[:lines])
 		if torn {
 			want.Notes = append(want.Notes, rec.Notes[len(rec.Notes)-1])
-			if last := want.Notes[len(want.Notes)-1].Text; !strings.Contains(last, "torn") {
+			if last := want.Notes[len(want.Notes)-1]; !strings.Contains(last, "torn") {
 				t.Fatalf("cut at %d: the note is %q", n, last)
 			}
 		}
@@ -152,10 +153,10 @@ func TestReadRefuses(t *testing.T) {
 		{"other schema", `{"header":{"schema":"segtest.dev/record/v9","colour":1}}` + "\n", `record:1: schema "segtest.dev/record/v9" is not`},
 		{"no header", flow, "record:1: this is not a record"},
 		{"second header", header + header, "record:2: a record has one header"},
-		{"unknown field", header + `{"note":{"at":1,"txt":"x"}}` + "\n", `record:2: reading an event: json: unknown field "txt"`},
+		{"unknown field", header + `{"enforcement":{"enforced":true,"detial":"x"}}` + "\n", `record:2: reading an event: json: unknown field "detial"`},
 		{"empty event", header + "{}\n", "record:2: an event sets exactly one field, this one sets 0"},
-		{"two fields", header + `{"note":{"at":1,"text":""},"end":{"at":1}}` + "\n", "this one sets 2"},
-		{"two events", header + `{"note":{"at":1,"text":""}}{}` + "\n", "record:2: a line holds one event"},
+		{"two fields", header + `{"facts":{"a":"b"},"end":{"at":1}}` + "\n", "this one sets 2"},
+		{"two events", header + `{"facts":{"a":"b"}}{}` + "\n", "record:2: a line holds one event"},
 		{"broken middle", header + "{\n" + flow, "record:2: reading an event"},
 		{"unknown outcome", header + flow + `{"pass":{"phase":"matrix","start":0,"end":0,"wait":0,"cells":[{"flow":0,"sample":{"outcome":"fine","start":0,"rtt":0}}]}}` + "\n", `"fine" is not a outcome`},
 		{"flow twice", header + flow + flow, "record:3: flow a/a → a/b TCP/1 is listed twice"},
@@ -257,9 +258,9 @@ func TestWriterRefuses(t *testing.T) {
 		want   string
 	}{
 		{"nothing", []record.Event{{}}, "sets 0"},
-		{"no header", []record.Event{{Note: &record.Note{}}}, "first event of a record is its header, this is a note"},
+		{"no header", []record.Event{{End: &record.End{}}}, "first event of a record is its header, this is a end"},
 		{"two headers", []record.Event{header, header}, "one header"},
-		{"both", []record.Event{header, {Note: &record.Note{}, End: &record.End{}}}, "sets 2"},
+		{"both", []record.Event{header, {Phase: &record.Phase{}, End: &record.End{}}}, "sets 2"},
 		{"nameless enum", []record.Event{header, {Flow: &record.Flow{Declared: record.Declared{Intent: 77}}}}, "has no name"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -291,7 +292,7 @@ func TestAppendAtOnce(t *testing.T) {
 	for range 20 {
 		wg.Go(func() {
 			for range 20 {
-				if err := w.Append(record.Event{Note: &record.Note{Text: strings.Repeat("x", 100)}}); err != nil {
+				if err := w.Append(record.Event{Phase: &record.Phase{Name: strings.Repeat("x", 100)}}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -301,12 +302,12 @@ func TestAppendAtOnce(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Append(record.Event{Note: &record.Note{}}); err == nil {
+	if err := w.Append(record.Event{Phase: &record.Phase{}}); err == nil {
 		t.Error("a closed Writer took an event")
 	}
 	rec, err := record.Read(&d.Buffer)
-	if err != nil || len(rec.Notes) != 400 {
-		t.Errorf("%d notes, error %v", len(rec.Notes), err)
+	if err != nil || len(rec.Phases) != 400 {
+		t.Errorf("%d phases, error %v", len(rec.Phases), err)
 	}
 }
 

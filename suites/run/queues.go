@@ -1,0 +1,168 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/segtest/segtest/chaos"
+	"github.com/segtest/segtest/fixtures/cluster"
+)
+
+// queues prints the number and the holder of each queue of a policy engine and columns 6 and 7:
+// packets dropped by a full queue and by a reader that did not read
+// (https://docs.kernel.org, nfnetlink_queue). A kernel without queues has no file.
+const queues = `f=/proc/net/netfilter/nfnetlink_queue; [ ! -e $f ] || awk '{print $1, $2, $6, $7}' $f`
+
+// drops reads on every node how many packets the queues of policy engines have
+// dropped, on all nodes at once. A settling pass proves nothing and is not worth
+// the question. A node that does not answer is an error: what a pass sees there
+// cannot be believed.
+func (s *Session) drops(ctx context.Context, r round) (map[string]string, error) {
+	if r.settling {
+		return nil, nil //nolint:nilnil // nothing was asked
+	}
+	return readQueues(ctx, s.place.cluster.Nodes())
+}
+
+func readQueues(ctx context.Context, nodes []cluster.Node) (map[string]string, error) {
+	read, errs := make([]string, len(nodes)), make([]error, len(nodes))
+	var asked sync.WaitGroup
+	for i, n := range nodes {
+		if c, ok := n.(cluster.Commander); ok {
+			asked.Go(func() {
+				out, err := c.Run(ctx, nil, "sh", "-c", queues)
+				if err != nil {
+					errs[i] = fmt.Errorf("reading the queue counters of node %s: %w", n.Name(), err)
+				}
+				read[i] = strings.TrimSpace(string(out))
+			})
+		}
+	}
+	asked.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	counts := map[string]string{}
+	for i, n := range nodes {
+		counts[n.Name()] = read[i]
+	}
+	return counts, nil
+}
+
+// voided says why a pass proves nothing, "" for one that does.
+func voided(before, after map[string]string) string {
+	var full []string
+	for node, counts := range before {
+		if now, ok := after[node]; ok && now != counts {
+			full = append(full, fmt.Sprintf("%s (queue, full, unread: %s, were %s)", node, now, counts))
+		}
+	}
+	if len(full) == 0 {
+		return ""
+	}
+	slices.Sort(full)
+	return "a policy engine's queue dropped packets or changed hands during the pass on " + strings.Join(full, ", ")
+}
+
+// queueWatch is the counters of all nodes around one fault: when the watch
+// began, right before the injection, and when the watch ended.
+type queueWatch struct {
+	step  chaos.Step
+	nodes []string // in their order
+	reads []map[string]string
+	err   error // the first
+}
+
+func (q *queueWatch) read(ctx context.Context, nodes []cluster.Node) {
+	counts, err := readQueues(ctx, nodes)
+	if err != nil && q.err == nil {
+		q.err = err
+	}
+	q.reads = append(q.reads, counts)
+	q.nodes = q.nodes[:0]
+	for _, n := range nodes {
+		q.nodes = append(q.nodes, n.Name())
+	}
+}
+
+// overran says why silence during the watch can be that of a full queue, or of
+// one that nobody read; "" where it cannot. From the injection on the fault
+// explains that a queue changed hands on the nodes that it strikes, and whatever
+// happened to those on a node that it froze: no flow over that node says
+// anything meanwhile.
+func (q *queueWatch) overran() string {
+	if q.err != nil {
+		return q.err.Error()
+	}
+	var all []string
+	for i := 1; i < len(q.reads); i++ {
+		for _, node := range q.nodes {
+			struck, frozen := i > 1 && q.strikes(node), i > 1 && q.freezes(node)
+			if why := lost(q.reads[i-1][node], q.reads[i][node], struck); why != "" && !frozen {
+				all = append(all, "queue "+why+" on "+node)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "while the flows were watched, a policy engine's " + strings.Join(all, " and ")
+}
+
+func (q *queueWatch) strikes(node string) bool {
+	return q.step.Node == node || slices.ContainsFunc(q.step.Agents, func(a chaos.Agent) bool { return a.Node == node })
+}
+
+func (q *queueWatch) freezes(node string) bool {
+	return slices.ContainsFunc(q.step.Undo, func(u chaos.Undo) bool { return u.Op == chaos.OpUnpause && u.Node == node })
+}
+
+// lost compares two readings of a node, each one line per queue: its number, its
+// holder, and what it dropped when it was full and when nobody read.
+func lost(before, after string, handedOver bool) string {
+	was := map[string][]string{}
+	for line := range strings.Lines(before) {
+		if fields := strings.Fields(line); len(fields) > 0 {
+			was[fields[0]] = fields
+		}
+	}
+	for line := range strings.Lines(after) {
+		fields := strings.Fields(line)
+		if len(fields) == 0 {
+			continue
+		}
+		old, same := was[fields[0]]
+		delete(was, fields[0])
+		same = same && len(old) > 1 && len(fields) > 1 && old[1] == fields[1]
+		if !same {
+			old = nil
+		}
+		if n := dropped(fields) - dropped(old); n != 0 {
+			return fmt.Sprintf("%s dropped %d packets", fields[0], n)
+		}
+		if !same && !handedOver {
+			return fields[0] + " changed hands"
+		}
+	}
+	for line := range strings.Lines(before) {
+		if fields := strings.Fields(line); len(fields) > 0 && was[fields[0]] != nil && !handedOver {
+			return fields[0] + " went away"
+		}
+	}
+	return ""
+}
+
+// dropped adds the counters of a queue up.
+func dropped(fields []string) int {
+	n := 0
+	for _, f := range fields[min(2, len(fields)):] {
+		count, _ := strconv.Atoi(f) // they are the kernel's own numbers
+		n += count
+	}
+	return n
+}
