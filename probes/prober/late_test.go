@@ -92,8 +92,10 @@ func TestSilenceOutlastsSlowAnswers(t *testing.T) {
 		{name: "fixed wait", control: time.Hour, want: matrix.TimedOut},
 		{name: "another try's answer", control: time.Hour, maxWait: 400 * ms, foreign: true, want: matrix.TimedOut},
 		{name: "told in part", control: time.Hour, maxWait: 1500 * ms, late: errors.New("the log is gone"), want: matrix.Connected},
-		{name: "not told", control: time.Hour, maxWait: 400 * ms, late: errors.New("the log is gone"), mute: true, want: matrix.Unknown,
-			cause: "timed-out, but silence of 200ms is too short where 400ms is due, and later answers are not known: asking the agent of shop/web-0: the agent says: the log is gone"},
+		{
+			name: "not told", control: time.Hour, maxWait: 400 * ms, late: errors.New("the log is gone"), mute: true, want: matrix.Unknown,
+			cause: "timed-out, but silence of 200ms is too short where 400ms is due, and later answers are not known: asking the agent of shop/web-0: the agent says: the log is gone",
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
