@@ -4,6 +4,8 @@ SHELL := /bin/bash
 
 GO ?= go
 BIN := bin/segtest
+# Where an installed segtest finds the source of the probe agent, which it builds.
+LDFLAGS := -X 'github.com/segtest/segtest/fixtures/image.checkout=$(CURDIR)'
 
 .PHONY: help
 help: ## list the targets
@@ -35,11 +37,11 @@ bench: ## segtest's matrix against cyclonus's on one cluster, agent and harness 
 
 .PHONY: build
 build: ## bin/segtest
-	@$(GO) build -trimpath -o $(BIN) ./cmd/segtest
+	@$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/segtest
 
 .PHONY: install
 install: ## segtest into GOBIN
-	$(GO) install -trimpath ./cmd/segtest
+	$(GO) install -trimpath -ldflags "$(LDFLAGS)" ./cmd/segtest
 
 .PHONY: node-image
 node-image: docker-up ## the kind node image from source, for hosts that can pull none
@@ -67,7 +69,7 @@ verify: ## tidy, format and vet; the tree must stay clean
 
 .PHONY: golden
 golden: ## rewrite the golden files
-	$(GO) test ./fixtures/... ./suites/report/... -update
+	$(GO) test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' chaos cmd fixtures probes suites | xargs -n1 dirname | sort -u | sed 's,^,./,') -update
 
 .PHONY: fuzz
 fuzz: ## a minute of fuzzing for each target

@@ -19,11 +19,16 @@ import (
 
 const name = "node-pause"
 
+// maxHold is the longest hold. A kernel keeps a half-open connection for about a
+// minute, and a frozen node cannot be asked for its: after a longer pause nobody
+// knows what arrived there. Proof of effect and of healing need some of the minute.
+const maxHold = 45 * time.Second
+
 //go:embed node-pause.yaml
 var example string
 
 const doc = `A worker node is frozen as a whole (docker pause of its container) for the hold
-time, then thawed. Control plane nodes are refused.
+time of at most 45 s, then thawed. Control plane nodes are refused.
 
 The effect is proven when the container is reported as paused and the node does
 not answer a command. The fault is healed when it is not paused, the node is
@@ -44,7 +49,11 @@ func Kind() chaos.Kind {
 }
 
 func check(p chaos.Params) []string {
-	return append(p.Target.CheckNode(false), p.CheckTimes()...)
+	wrong := append(p.Target.CheckNode(false), p.CheckTimes()...)
+	if p.Hold > maxHold {
+		wrong = append(wrong, fmt.Sprintf("hold %s is too long: a kernel forgets after a minute who tried to connect, so that no denied flow to the frozen node could be proven; give %s or less", p.Hold, maxHold))
+	}
+	return wrong
 }
 
 func plan(_ *rand.Rand, inv chaos.Inventory, p chaos.Params) (chaos.Step, error) {

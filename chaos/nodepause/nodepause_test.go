@@ -64,6 +64,16 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+func TestCheckHold(t *testing.T) {
+	t.Parallel()
+	for hold, want := range map[time.Duration]string{0: "", 45 * time.Second: "", 46 * time.Second: "give 45s or less", -time.Second: "negative"} {
+		got := strings.Join(nodepause.Kind().Check(chaos.Params{Target: chaos.Target{Node: "worker-1"}, Hold: hold}), "\n")
+		if want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("hold %s: %q, want %q", hold, got, want)
+		}
+	}
+}
+
 func setup(ready corev1.ConditionStatus) (chaos.Env, *fake.Node, *clientset.Clientset) {
 	api := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "segtest-1-worker"}}
 	api.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}}

@@ -7,34 +7,67 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/segtest/segtest/chaos/kinds"
+	"github.com/segtest/segtest/chaos/profiles"
 	"github.com/segtest/segtest/fixtures/scenario"
+	"github.com/segtest/segtest/suites/judge"
+	"github.com/segtest/segtest/suites/run"
 )
 
-// The scenario in the README loads as it stands.
-func TestReadmeScenarioLoads(t *testing.T) {
+// The scenario and the policies in the README work as they stand: what is
+// declared is what the policies compute to.
+func TestReadmeScenarioWorks(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindSubmatch(text)
-	if found == nil {
-		t.Fatal("the README shows no scenario")
+	found := regexp.MustCompile("(?s)```yaml\n# (\\S+)\n(.*?)```").FindAllSubmatch(text, -1)
+	if len(found) != 2 {
+		t.Fatalf("the README shows %d files, want a scenario and its policies", len(found))
 	}
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "policies", "db.yaml"), `apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: db, namespace: shop}
-spec: {podSelector: {matchLabels: {app: db}}}
-`)
-	path := filepath.Join(dir, "shop.yaml")
-	write(t, path, string(found[1]))
-	sc, err := scenario.Load(path)
+	for _, f := range found {
+		write(t, filepath.Join(dir, string(f[1])), string(f[2]))
+	}
+	sc, err := scenario.Load(filepath.Join(dir, "shop.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(sc.Workloads) != 2 || len(sc.Policies) != 1 || len(sc.Chaos) != 1 {
-		t.Errorf("it has %d workloads, %d policies, %d faults", len(sc.Workloads), len(sc.Policies), len(sc.Chaos))
+	if len(sc.Workloads) != 2 || len(sc.Policies) != 2 || len(sc.Chaos) != 1 || len(sc.Warnings) != 0 {
+		t.Errorf("it has %d workloads, %d policies, %d faults; %v", len(sc.Workloads), len(sc.Policies), len(sc.Chaos), sc.Warnings)
+	}
+	flows, err := run.Flows(sc, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range flows {
+		if judge.Disagree(f) {
+			t.Errorf("%s: declared %s, computed %s", f.Flow, f.Declared.Intent, f.Computed.Intent)
+		}
+	}
+}
+
+// docs/scenario.md has a row for every fault and names every profile.
+func TestScenarioReferenceIsComplete(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "scenario.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range kinds.All() {
+		if !strings.Contains(string(text), "\n| `"+k.Name+"` |") {
+			t.Errorf("the table of faults has no row for %s", k.Name)
+		}
+	}
+	all, err := profiles.All()
+	if err != nil || len(all) == 0 {
+		t.Fatalf("%d profiles, %v", len(all), err)
+	}
+	for _, p := range all {
+		if !strings.Contains(string(text), "`"+p.Name+"`") {
+			t.Errorf("profile %s is not named", p.Name)
+		}
 	}
 }
 

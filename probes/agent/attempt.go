@@ -37,6 +37,7 @@ type attempt struct {
 	peers    []string // pod UIDs, one of which must answer
 	nonce    string
 	done     func(finding)
+	shook    func() // called after a handshake, unless that ended the attempt; nil is fine
 
 	fd        int // -1 before and after
 	start     time.Duration
@@ -151,6 +152,9 @@ func (a *attempt) connected() {
 		return
 	}
 	a.loop.modify(a.fd, unix.EPOLLIN)
+	if a.shook != nil {
+		a.shook()
+	}
 }
 
 func cmpErr(err, other error) error {

@@ -91,9 +91,9 @@ func (a *Agent) serve(ctx context.Context, req wire.Request, out *answers) {
 	case req.Batch != nil:
 		a.serveBatch(ctx, req.ID, *req.Batch, out)
 	case req.Receipts != nil:
-		a.serveReceipts(req.ID, *req.Receipts, out)
+		a.serveReceipts(ctx, req.ID, *req.Receipts, out)
 	case req.Late != nil:
-		a.serveLate(req.ID, *req.Late, out)
+		a.serveLate(ctx, req.ID, *req.Late, out)
 	case req.Sample != nil:
 		var err error
 		if !a.on(func() { err = a.startSampler(*req.Sample) }) {
@@ -136,7 +136,7 @@ func (a *Agent) serveBatch(ctx context.Context, id uint64, b wire.Batch, out *an
 	out.write(true, wire.Response{ID: id, Done: &wire.Done{Count: len(b.Targets)}})
 }
 
-func (a *Agent) serveReceipts(id uint64, r wire.Receipts, out *answers) {
+func (a *Agent) serveReceipts(ctx context.Context, id uint64, r wire.Receipts, out *answers) {
 	// The half-open ones first, then what waits to be accepted: a connection that
 	// moves on meanwhile is then seen twice and not missed.
 	half, err := halfOpen()
@@ -146,10 +146,7 @@ func (a *Agent) serveReceipts(id uint64, r wire.Receipts, out *answers) {
 	}
 	var kept []wire.Receipt
 	var truncated bool
-	if !a.upToDate(func() {
-		kept, truncated = a.receipts.since(r.Since)
-		truncated = truncated || a.pauses > 0 // somebody waits to be accepted
-	}) {
+	if !a.upToDate(ctx, func() { kept, truncated = a.receipts.since(r.Since) }) {
 		out.write(true, wire.Response{ID: id, Error: errEnded.Error()})
 		return
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"time"
 
 	"github.com/segtest/segtest/probes/wire"
@@ -41,10 +42,10 @@ func (l *lateResults) since(t time.Duration) ([]wire.Result, bool) {
 }
 
 // serveLate answers with what came late.
-func (a *Agent) serveLate(id uint64, r wire.Late, out *answers) {
+func (a *Agent) serveLate(ctx context.Context, id uint64, r wire.Late, out *answers) {
 	var kept []wire.Result
 	var truncated bool
-	if !a.upToDate(func() { kept, truncated = a.late.since(r.Since) }) {
+	if !a.upToDate(ctx, func() { kept, truncated = a.late.since(r.Since) }) {
 		out.write(true, wire.Response{ID: id, Error: errEnded.Error()})
 		return
 	}
@@ -55,16 +56,33 @@ func (a *Agent) serveLate(id uint64, r wire.Late, out *answers) {
 }
 
 // upToDate runs f on the loop once the agent has taken everything that its
-// kernel held for it when upToDate was called, and waits for it. What the agent
-// has not seen after that had not arrived. False means that the agent has ended.
-func (a *Agent) upToDate(f func()) bool {
+// kernel held for it when upToDate was called, and waits for it, as long as ctx
+// lets it: while a listener is paused somebody may wait to be accepted. What the
+// agent has not seen after that had not arrived. False means that ctx or the
+// agent has ended.
+func (a *Agent) upToDate(ctx context.Context, f func()) bool {
 	done := make(chan struct{})
-	if !a.loop.post(func() { a.loop.caughtUp(func() { f(); close(done) }) }) {
+	var look func()
+	look = func() {
+		a.loop.caughtUp(func() {
+			switch {
+			case ctx.Err() != nil:
+			case a.pauses > 0:
+				a.loop.at(now()+acceptPause, func() { a.loop.soon(look) })
+			default:
+				f()
+				close(done)
+			}
+		})
+	}
+	if !a.loop.post(look) {
 		return false
 	}
 	select {
 	case <-done:
 		return true
+	case <-ctx.Done():
+		return false
 	case <-a.ended:
 		return false
 	}

@@ -84,8 +84,8 @@ func TestReceiptsAreUpToDate(t *testing.T) {
 	}
 }
 
-// TestPausedListenerSaysSo: somebody may be waiting to be accepted.
-func TestPausedListenerSaysSo(t *testing.T) {
+// TestPausedListenerIsWaitedFor: whoever waits to be accepted has arrived.
+func TestPausedListenerIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	at := netip.AddrFrom4([4]byte{127, 76, 0, 2})
 	a, err := New(Config{Bind: at})
@@ -93,39 +93,99 @@ func TestPausedListenerSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(a.Close)
-	truncated := func() bool {
-		near, far := net.Pipe()
-		defer func() { _ = near.Close() }()
-		go func() { _ = a.Handle(context.Background(), far) }()
-		var r wire.Response
-		if err := errors.Join(json.NewEncoder(near).Encode(wire.Request{Receipts: &wire.Receipts{}}), json.NewDecoder(near).Decode(&r)); err != nil {
-			t.Fatal(err)
-		}
-		return r.Done.Truncated
-	}
-	during := make(chan int)
-	a.loop.post(func() {
+	since := now()
+	paused := make(chan int, 1)
+	a.loop.post(func() { // which is busy until somebody waits
 		l, err := listen(a, wire.Port{Protocol: matrix.TCP, Number: 80}, at)
 		if err != nil {
-			during <- -1
+			paused <- -1
 			return
 		}
+		tcp, err := net.Dial("tcp", netip.AddrPortFrom(at, 80).String())
+		if err != nil {
+			paused <- -1
+			return
+		}
+		t.Cleanup(func() { _ = tcp.Close() })
 		l.pause()
-		n := a.pauses
-		a.pauses++ // one that lasts
-		during <- n
+		paused <- a.pauses
 	})
-	if n := <-during; n != 1 {
+	if n := <-paused; n != 1 {
 		t.Fatalf("%d listeners are paused, want 1", n)
 	}
-	if !truncated() {
-		t.Error("receipts of an agent that accepts nobody are taken for all of them")
+	near, far := net.Pipe()
+	defer func() { _ = near.Close() }()
+	go func() { _ = a.Handle(context.Background(), far) }()
+	var first, last wire.Response
+	in := json.NewDecoder(near)
+	if err := errors.Join(json.NewEncoder(near).Encode(wire.Request{Receipts: &wire.Receipts{Since: since}}), in.Decode(&first)); err != nil {
+		t.Fatal(err)
 	}
-	a.on(func() { a.pauses-- })
-	for end := now() + 20*time.Second; truncated(); {
-		if now() > end {
-			t.Fatal("the listener stays paused")
+	if first.Receipt == nil {
+		t.Fatalf("%+v, said while the listener was paused", first)
+	}
+	if err := in.Decode(&last); err != nil || last.Done == nil || last.Done.Truncated {
+		t.Errorf("%+v, %v: a pause is told as a loss", last, err)
+	}
+}
+
+// TestPauseOutlastsWhoAsks: nobody waits for a pause longer than its caller does.
+func TestPauseOutlastsWhoAsks(t *testing.T) {
+	t.Parallel()
+	a, err := New(Config{Bind: netip.AddrFrom4([4]byte{127, 76, 0, 3})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Close)
+	a.on(func() { a.pauses++ })
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(2*acceptPause, cancel)
+	if a.upToDate(ctx, func() { t.Error("up to date while a listener is paused") }) {
+		t.Error("up to date without having looked")
+	}
+	ended := make(chan struct{})
+	a.on(func() {
+		a.pauses--
+		a.loop.at(now()+2*acceptPause, func() { close(ended) })
+	})
+	<-ended // nobody looks for one who is gone
+}
+
+// TestLateHandshakeWithoutAnAnswer: a handshake that came after the wait is
+// told, although nobody answers after it.
+func TestLateHandshakeWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	at := netip.AddrFrom4([4]byte{127, 76, 0, 4})
+	mute, err := net.Listen("tcp", netip.AddrPortFrom(at, 0).String()) // accepts nobody: the kernel shakes hands
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = mute.Close() })
+	a, err := New(Config{Bind: at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Close)
+	told, late := make(chan wire.Result, 1), make(chan wire.Result, 1)
+	a.loop.post(func() {
+		p := &probe{
+			loop: a.loop, target: wire.Target{Protocol: matrix.TCP, Address: mute.Addr().String(), PeerUID: "x"},
+			wait: time.Hour, hold: time.Hour, attempts: 1, nonces: a.nonces,
+			done: func(r wire.Result) { told <- r }, late: func(r wire.Result) { late <- r },
 		}
+		p.start()
+		p.expire() // before the loop has seen the handshake
+	})
+	if r := <-told; r.Sample.Outcome != matrix.TimedOut {
+		t.Fatalf("told %+v, want silence", r)
+	}
+	select {
+	case r := <-late:
+		if r.Sample.Outcome != matrix.HandshakeOnly || len(r.Sources) != 1 || r.Sample.Attempts != 1 {
+			t.Errorf("late %+v, want a handshake", r)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("nobody tells of the handshake")
 	}
 }
 

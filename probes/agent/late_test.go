@@ -67,7 +67,7 @@ func TestHeldTargetsAreAnsweredLate(t *testing.T) {
 	}
 	got := l.late(since, 1)
 	if len(got) != 1 || got[0].Flow != 1 || got[0].Sample.Outcome != matrix.Connected || got[0].Sample.Attempts != 2 ||
-		got[0].Sample.RTT < wait/2 || !slices.Equal(got[0].Sources, told[1].Sources) {
+		got[0].Sample.Start+got[0].Sample.RTT < told[1].Sample.Start+wait || !slices.Equal(got[0].Sources, told[1].Sources) {
 		t.Errorf("late %+v, want flow 1 connected", got)
 	}
 	if got := l.late(l.now(), 0); len(got) > 0 {

@@ -19,7 +19,7 @@ const starved = 100 * time.Millisecond
 
 // probe tries one target until somebody answers or the wait is over. It calls
 // done once. With a hold its attempts then stay open, and it calls late for
-// each answer that says more.
+// each answer, and each handshake, that says more.
 type probe struct {
 	loop     *loop
 	target   wire.Target
@@ -71,7 +71,8 @@ func (p *probe) start() {
 		return
 	}
 	p.address = address
-	p.gap = max(minGap, p.wait/time.Duration(2*max(p.attempts, 1)))
+	// Evenly over the wait: what loses a packet loses its neighbours too.
+	p.gap = max(minGap, p.wait/time.Duration(max(p.attempts, 1)))
 	p.deadline = p.loop.after(p.wait, p.expire)
 	p.try()
 }
@@ -86,7 +87,7 @@ func (p *probe) try() {
 	}
 	a := &attempt{
 		loop: p.loop, protocol: p.target.Protocol, address: p.address, nonce: p.nonces(),
-		peers: strings.Split(p.target.PeerUID, ","), done: p.attempted,
+		peers: strings.Split(p.target.PeerUID, ","), done: p.attempted, shook: p.shook,
 	}
 	p.open = append(p.open, a)
 	p.trying = true
@@ -154,14 +155,29 @@ func (p *probe) expire() {
 		p.settle()
 		return
 	}
-	for _, a := range p.open {
-		if f := a.unanswered(); a.fd >= 0 && rank(f.outcome) > rank(p.best.outcome) {
-			p.best = f
-		}
-	}
+	p.look()
 	p.held = true
 	p.deadline = p.loop.after(p.hold, p.abandon)
 	p.done(p.result())
+}
+
+// look takes what the open attempts have seen so far, and reports whether it
+// says more than was known.
+func (p *probe) look() bool {
+	better := false
+	for _, a := range p.open {
+		if f := a.unanswered(); a.fd >= 0 && rank(f.outcome) > rank(p.best.outcome) {
+			p.best, better = f, true
+		}
+	}
+	return better
+}
+
+// shook tells of a handshake that came after the wait: its answer may never come.
+func (p *probe) shook() {
+	if p.held && p.look() {
+		p.late(p.result())
+	}
 }
 
 // abandon closes everything without a result.

@@ -52,7 +52,7 @@ func whole(t *testing.T, s wire.Series) {
 			t.Errorf("run %d of flow %d is out of order: %+v", i, s.Flow, r)
 		}
 		last = r.Last
-		if i > 0 && s.Runs[i-1].Outcome == r.Outcome && s.Runs[i-1].Detail == r.Detail {
+		if i > 0 && s.Runs[i-1].Outcome == r.Outcome && s.Runs[i-1].Detail == r.Detail && s.Runs[i-1].Starved == r.Starved {
 			t.Errorf("runs %d and %d of flow %d are one: %+v", i-1, i, s.Flow, r)
 		}
 	}

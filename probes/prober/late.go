@@ -61,6 +61,7 @@ func pause(ctx context.Context, d time.Duration) {
 // takeLate puts what a sender saw after its results into its report.
 func (f *Fleet) takeLate(ctx context.Context, m Member, r *report, wait, waited time.Duration) {
 	lines, err := f.client(m.Endpoint).Do(ctx, wire.Request{Late: &wire.Late{Since: r.hello.Now}}, 0)
+	r.late = nil // one good answer tells everything since the batch
 	if err != nil {
 		r.late = fmt.Errorf("silence of %s is too short where %s is due, and later answers are not known: %w", waited, wait, err)
 	}

@@ -171,6 +171,44 @@ func TestLateAnswerDemandsMore(t *testing.T) {
 	}
 }
 
+// TestLaterAnswerMakesGood: what came late can be asked for again. A good answer
+// tells everything, also what one before it did not.
+func TestLaterAnswerMakesGood(t *testing.T) {
+	t.Parallel()
+	const ms = time.Millisecond
+	w := newTown(t, "UDP/80", "shop/web-0", "shop/db-0")
+	db := w.member("shop/db-0")
+	first := newSlow(t, db.IPs[0]+":98", db.PodUID)
+	newSlow(t, db.IPs[0]+":99", db.PodUID) // never answers
+	w.dial = func(_ context.Context, ep matrix.Endpoint) (io.ReadWriteCloser, error) {
+		told, broken := false, false
+		return scripted{agent: w.agents[ep], edit: func(r *wire.Response) {
+			switch {
+			case ep != "shop/web-0":
+			case r.Result != nil && r.Result.Flow == 0:
+				r.Result.Sample.RTT = 300 * ms // 600 ms are due
+			case r.Result != nil && r.Result.Flow == 1 && r.Result.Sample.Outcome == matrix.TimedOut:
+				told = true
+				first.thaw()
+			case r.Result != nil && r.Result.Flow == 1:
+				r.Result.Sample.RTT = time.Second // all that is possible is due
+			case told && !broken && r.Done != nil && r.Done.Count == 1: // a batch has more lines
+				broken = true
+				*r = wire.Response{ID: r.ID, Error: "the log is gone"}
+			}
+		}}.serve(t), nil
+	}
+	p := prober.Plan{Members: w.members, Wait: 200 * ms, MaxWait: 1200 * ms, Questions: []prober.Question{w.ask(0, "shop/web-0", "shop/db-0", matrix.UDP, 80)}}
+	for flow, port := range []int{98, 99} {
+		q := w.ask(1+flow, "shop/web-0", "shop/db-0", matrix.UDP, port)
+		q.To, q.PeerUID = []matrix.Endpoint{"world/db"}, db.PodUID
+		p.Questions = append(p.Questions, q)
+	}
+	if c := pass(t, w.fleet(prober.Limits{}), p)[2]; c.Sample.Outcome != matrix.TimedOut || c.Evidence.Cause != "" {
+		t.Errorf("%+v, want silence that counts", c)
+	}
+}
+
 // TestInterruptedWaitProvesNothing ends a pass while its silence is too short.
 func TestInterruptedWaitProvesNothing(t *testing.T) {
 	t.Parallel()

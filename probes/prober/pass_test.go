@@ -225,7 +225,7 @@ func TestUnreachableAgentsMakeCellsUnknown(t *testing.T) {
 				}
 				return w.open(ep)
 			}
-			cells := pass(t, w.fleet(prober.Limits{Dial: 300 * time.Millisecond, Reply: 300 * time.Millisecond}), prober.Plan{
+			cells := pass(t, w.fleet(prober.Limits{Dial: 300 * time.Millisecond, Reply: time.Second}), prober.Plan{
 				Members: w.members, Questions: []prober.Question{
 					w.ask(0, "shop/db-0", "shop/web-0", matrix.TCP, 80), // the sender is lost
 					w.ask(1, "shop/web-0", "shop/db-0", matrix.TCP, 81), // refused by a receiver that is lost

@@ -91,7 +91,7 @@ type Target struct {
 type Batch struct {
 	Targets  []Target      `json:"targets"`
 	Wait     time.Duration `json:"wait"`     // silence this long reads TimedOut
-	Attempts int           `json:"attempts"` // within Wait, at least 50 ms apart; 2 for a deny to count
+	Attempts int           `json:"attempts"` // evenly over Wait, at least 50 ms apart; 2 for a deny to count
 	InFlight int           `json:"inFlight"` // targets at once; 0 is no limit
 	Spread   time.Duration `json:"spread"`   // targets begin evenly over this long; 0 is as fast as can be
 	Seed     uint64        `json:"seed"`
@@ -117,7 +117,7 @@ type Receipts struct {
 }
 
 // Late asks for better Results of targets whose Wait was over: one line for
-// each answer that came since.
+// each answer, and each handshake, that came since.
 type Late struct {
 	Since time.Duration `json:"since"` // CLOCK_MONOTONIC
 }

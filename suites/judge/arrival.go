@@ -16,25 +16,29 @@ import (
 // began right before it, which is then no silence. Where there is none, as of a
 // sender that took its samples with it, it speaks for its own instant. What was
 // logged while an end was frozen or gone may have come at any time since the
-// injection; it tells nothing new where the sender saw itself get through.
+// injection; it tells nothing new where the sender saw itself get through as
+// often.
 func (t *trace) arrive(arrivals []record.Arrival, heard bool) {
 	var late time.Duration
 	var alone []stretch
+	var claimed []time.Duration // samples whose packet is known
+	hidden := 0
 	for _, a := range arrivals {
 		switch {
 		case a.At <= 0:
 			t.undated++
 		case t.hidden[0] < t.hidden[1] && a.At >= t.hidden[0] && a.At <= t.hidden[1]:
-			late = a.At
-		case !t.through(a.At):
-			alone = append(alone, instant(a.At, a.At))
+			late = max(late, a.At)
+			hidden++
+		default:
+			if at, ok := t.through(a.At); ok {
+				claimed = append(claimed, at)
+			} else {
+				alone = append(alone, instant(a.At, a.At))
+			}
 		}
 	}
-	from := t.fault.Injected[0]
-	told := slices.ContainsFunc(t.samples, func(s stretch) bool {
-		return s.mark == wrong && s.outcome != matrix.WrongPeer && s.before(late+1) > s.before(from)
-	})
-	if late > 0 && !told {
+	if from := t.fault.Injected[0]; hidden > t.answered(from, late+t.slack()+1, claimed) {
 		alone = append(alone, instant(min(from, late), late))
 	}
 	for _, a := range alone {
@@ -45,12 +49,30 @@ func (t *trace) arrive(arrivals []record.Arrival, heard bool) {
 	}
 }
 
+// answered counts the samples from one time up to another that got through,
+// without those whose packet is known to be another's.
+func (t *trace) answered(from, to time.Duration, claimed []time.Duration) int {
+	n := 0
+	for _, s := range t.samples {
+		if s.mark == wrong && s.outcome != matrix.WrongPeer {
+			n += s.within(from, to)
+		}
+	}
+	for _, at := range claimed {
+		if at >= from && at < to {
+			n--
+		}
+	}
+	return max(0, n)
+}
+
 // enclose bounds what a sender got through that took its samples with it. It
-// asked once a period, and the receiver's log is whole: where the log is silent
-// for longer, the flow was closed or nobody was left to use it.
+// asked once a period, and what arrived until right before the fault, where that
+// took the receiver, and from then on is known: where nothing got through for
+// longer, the flow was closed or nobody was left to use it.
 func (t *trace) enclose(alone []stretch) {
 	silent := func(from, to time.Duration) bool {
-		return !slices.ContainsFunc(alone, func(a stretch) bool { return a.first > from && a.first < to })
+		return !slices.ContainsFunc(t.samples, func(s stretch) bool { return s.mark == wrong && s.within(from+1, to) > 0 })
 	}
 	closed := func(at time.Duration) {
 		t.insert(stretch{mark: right, outcome: matrix.TimedOut, count: 1, first: at, last: at})
@@ -101,9 +123,9 @@ func instant(from, to time.Duration) stretch {
 	return stretch{mark: wrong, outcome: matrix.OneWay, count: 1, first: from, last: from, answer: to}
 }
 
-// through marks the sample that a packet at a time belongs to, and reports
-// whether there is one.
-func (t *trace) through(at time.Duration) bool {
+// through marks the sample that a packet at a time belongs to, and says when
+// that was taken, if there is one.
+func (t *trace) through(at time.Duration) (time.Duration, bool) {
 	slack := t.slack()
 	for i := len(t.samples) - 1; i >= 0; i-- {
 		s := t.samples[i]
@@ -112,14 +134,15 @@ func (t *trace) through(at time.Duration) bool {
 			continue // it begins later
 		}
 		if at-s.at(n-1) > t.period+slack {
-			return false // too long ago
+			return 0, false // too long ago
 		}
-		if s.mark != wrong {
-			t.samples = slices.Replace(t.samples, i, i+1, s.but(n-1, stretch{mark: wrong, outcome: matrix.OneWay, count: 1, first: at, last: at, slack: slack})...)
+		if s.mark == wrong {
+			return s.at(n - 1), true
 		}
-		return true
+		t.samples = slices.Replace(t.samples, i, i+1, s.but(n-1, stretch{mark: wrong, outcome: matrix.OneWay, count: 1, first: at, last: at, slack: slack})...)
+		return at, true
 	}
-	return false
+	return 0, false
 }
 
 // but is a stretch with another one in the place of sample i.

@@ -2,6 +2,7 @@ package judge_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,9 @@ func at(samples ...float64) []record.Arrival {
 	}
 	return out
 }
+
+// repeated is so many packets at one time.
+func repeated(sample float64, n int) []record.Arrival { return slices.Repeat(at(sample), n) }
 
 func TestArrivals(t *testing.T) {
 	t.Parallel()
@@ -54,11 +58,16 @@ func TestArrivals(t *testing.T) {
 		{"several while an end was frozen", all("x"), at(110, 111, 112), hidden, matrix.Fail, "", "leak of 0 ms to 3.68 s"},
 		{"while an end was frozen, as was seen", all("x").with(70, "h"), at(110), hidden, matrix.Fail, "", "leak of 0 ms to 100 ms"},
 		{"while an end was frozen, in a known gap", all("x"), at(110), func(w *record.Watched) { hidden(w); gap(10 * sec)(w) }, matrix.KnownGap, "open for 0 ms to 3.58 s", ""},
+		{"a hundred while an end was frozen, of which one was seen, in a known gap", all("x").with(70, "h"), repeated(110, 100), func(w *record.Watched) { hidden(w); gap(sec)(w) }, matrix.Inconclusive, "open for 0 ms or more", "2 leaks, the longest of 0 ms to 3.58 s"},
+		{"as many while an end was frozen as were seen, in a known gap", all("x").with(70, "hhh"), repeated(110, 3), func(w *record.Watched) { hidden(w); gap(sec)(w) }, matrix.KnownGap, "open for 100 ms to 200 ms", "leak of 100 ms to 200 ms"},
+		{"at a new pod, of which one was seen, in a known gap", all("x").with(70, "o"), at(70.01, 90.01, 110.01), func(w *record.Watched) { hidden(w); gap(sec)(w) }, matrix.Inconclusive, "", "2 leaks, the longest of 0 ms to 3.58 s"},
+		{"while an end was frozen, and before, as was seen once", all("x").with(45, "o"), at(45.01, 110), func(w *record.Watched) { hidden(w); gap(sec)(w) }, matrix.Inconclusive, "", "2 leaks, the longest of 0 ms to 3.58 s"},
 		{"after an end was thawed", all("x"), at(130.01), hidden, matrix.Fail, "", "leak of 0 ms to 133 ms"},
 		{"from a sender that took its samples with it", all("_").with(125, strings.Repeat("x", 75)), at(41, 42), hidden, matrix.Fail, "open for 0 ms to 183 ms", "leak of 0 ms to 183 ms"},
 		{"from such a sender, in a known gap", all("_").with(125, strings.Repeat("x", 75)), at(41, 42), func(w *record.Watched) { hidden(w); gap(sec)(w) }, matrix.KnownGap, "open for 0 ms to 183 ms", ""},
 		{"from such a sender, before the fault", all("_").with(125, strings.Repeat("x", 75)), at(30), func(w *record.Watched) { hidden(w); gap(sec)(w) }, matrix.Fail, "before the fault was injected", "leak of 0 ms to 133 ms"},
 		{"from such a sender, to a log with holes", all("_").with(125, strings.Repeat("x", 75)), at(41, 42), func(w *record.Watched) { hidden(w); gap(sec)(w); w.Heard = false }, matrix.Inconclusive, "the samples cannot tell", ""},
+		{"from such a sender, right before the next was seen", all("_").with(50, "oo"+strings.Repeat("x", 148)), at(49), func(w *record.Watched) { hidden(w); gap(sec)(w) }, matrix.KnownGap, "", "leak of 50 ms to 233 ms"},
 		{"from a sender without samples", nil, at(60), func(w *record.Watched) { w.Error = "the stream broke" }, matrix.Fail, "first by one-way", ""},
 		{"nobody listened", all("x"), nil, func(w *record.Watched) { w.Heard = false }, matrix.Inconclusive, "what arrived at shop/db-0 meanwhile is not known", ""},
 		{"nobody could listen", all("x"), nil, func(w *record.Watched) { w.Heard, w.Unheard = false, "its agent forgot" }, matrix.Inconclusive, "is not known: its agent forgot", ""},

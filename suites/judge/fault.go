@@ -31,7 +31,7 @@ const faultCase = "effect and healing"
 // record holds, each with the passes after it.
 func (j *judgement) faults() {
 	for _, id := range j.faultIDs() {
-		name, ran := FaultPhase(id), false
+		name, ran := record.PhaseFault(id), false
 		for i := range j.rec.Faults {
 			if f := &j.rec.Faults[i]; f.ID == id {
 				ran = true
@@ -47,7 +47,7 @@ func (j *judgement) faults() {
 		if p := j.phaseRecord(name); p.Error != "" {
 			j.add(Case{Phase: name, Name: "phase", Flow: None, Fault: None, Expected: "to run to its end", Observed: "ended early", Reasons: []string{p.Error}, Start: p.Start, Duration: p.End - p.Start})
 		}
-		if after := afterPhase(id); j.ran(after) {
+		if after := record.PhaseAfter(id); j.ran(after) {
 			j.phase(after, judgeMatrix)
 		}
 	}
@@ -72,7 +72,7 @@ func (j *judgement) fault(f *record.Fault) {
 	doubt := doubts(f)
 	first := len(j.res.Cases)
 	head := Case{
-		Phase: FaultPhase(f.ID), Name: faultCase, Flow: None, Fault: at, Expected: f.Kind + " of " + f.Target,
+		Phase: record.PhaseFault(f.ID), Name: faultCase, Flow: None, Fault: at, Expected: f.Kind + " of " + f.Target,
 		Origin: f.Origin, Start: f.Injected[0], Duration: max(0, f.SampleTo-f.SampleFrom), Verdict: matrix.Pass,
 		Observed: sentence("; ", f.Effect.Detail, f.Healed.Detail),
 	}
@@ -150,7 +150,7 @@ func upThroughout(j *judgement, f *record.Fault) map[[2]matrix.Endpoint]bool {
 func (j *judgement) watched(sum *Fault, at int, w record.Watched, doubt string, controls map[[2]matrix.Endpoint]bool) Case {
 	f := &j.rec.Flows[w.Flow]
 	c := Case{
-		Phase: FaultPhase(sum.ID), Name: j.names[w.Flow], Flow: w.Flow, Fault: at,
+		Phase: record.PhaseFault(sum.ID), Name: j.names[w.Flow], Flow: w.Flow, Fault: at,
 		Start: sum.SampleFrom, Duration: max(0, sum.SampleTo-sum.SampleFrom), Expected: expected(*f),
 	}
 	deny := f.Computed.Intent == matrix.Deny

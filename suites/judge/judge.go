@@ -13,12 +13,6 @@ import (
 // PhaseRun holds the cases about the run as a whole.
 const PhaseRun = "run"
 
-// FaultPhase is the phase of a fault's cases.
-func FaultPhase(id string) string { return "fault " + id }
-
-// afterPhase is the phase of the passes after a fault.
-func afterPhase(id string) string { return FaultPhase(id) + " after" }
-
 // Judge says what a record means.
 func Judge(rec record.Record) Result {
 	j := &judgement{rec: rec, res: Result{
@@ -236,7 +230,7 @@ func (j *judgement) arrival(p *record.Pass, c *record.Cell) bool {
 // afterFault is the fault that a phase follows, nil for none.
 func (j *judgement) afterFault(phase string) *record.Fault {
 	for i := range j.rec.Faults {
-		if afterPhase(j.rec.Faults[i].ID) == phase {
+		if record.PhaseAfter(j.rec.Faults[i].ID) == phase {
 			return &j.rec.Faults[i]
 		}
 	}
@@ -274,6 +268,10 @@ func (j *judgement) usable(phase string) (cells [][]*record.Cell, why string) {
 		return cells, ""
 	case len(void) > 0:
 		return nil, fmt.Sprintf("no pass may be believed: %s", void[len(void)-1])
+	case j.rec.End == nil && j.phaseRecord(phase).Name == "" && settling > 0:
+		return nil, "the record ends early, while the network still settled"
+	case j.rec.End == nil && j.phaseRecord(phase).Name == "":
+		return nil, "the record ends early, before a pass of this phase"
 	case settling > 0:
 		return nil, "the network never settled: every pass ran before the policies were known to be enforced"
 	}
@@ -285,7 +283,7 @@ func (j *judgement) usable(phase string) (cells [][]*record.Cell, why string) {
 func (j *judgement) otherPhases() {
 	known := []string{record.PhaseBaseline, record.PhaseMatrix, record.PhaseOpen}
 	for _, id := range j.faultIDs() {
-		known = append(known, afterPhase(id))
+		known = append(known, record.PhaseAfter(id))
 	}
 	for _, p := range j.rec.Passes {
 		if !slices.Contains(known, p.Phase) {

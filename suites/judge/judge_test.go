@@ -63,6 +63,17 @@ func TestRun(t *testing.T) {
 			r.Passes[1].Void = "the queue dropped packets"
 		}, matrix.Inconclusive, 4, record.PhaseMatrix, "no pass may be believed"},
 		{"never settled", func(r *record.Record) { r.Passes[1].Settling = true }, matrix.Inconclusive, 4, record.PhaseMatrix, "never settled"},
+		{"a record that ends while the matrix settles", func(r *record.Record) {
+			r.Passes[1].Settling = true
+			r.Passes, r.Phases, r.End = r.Passes[:2], r.Phases[:1], nil
+		}, matrix.Inconclusive, 3, record.PhaseMatrix, "the record ends early, while the network still settled"},
+		{"a record that ends before the matrix", func(r *record.Record) {
+			r.Passes, r.Phases, r.End = r.Passes[:1], r.Phases[:1], nil
+		}, matrix.Inconclusive, 3, record.PhaseMatrix, "the record ends early, before a pass of this phase"},
+		{"a record that ends after a leak", func(r *record.Record) {
+			leak(r)
+			r.End = nil
+		}, matrix.Fail, 1, judge.PhaseRun, "the run died"},
 		{"a leak while settling", func(r *record.Record) {
 			open := record.Pass{Phase: record.PhaseMatrix, Settling: true, Cells: tries(matrix.Connected)}
 			r.Passes = append([]record.Pass{r.Passes[0], open}, r.Passes[1:]...)

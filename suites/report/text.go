@@ -5,7 +5,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/suites/judge"
@@ -126,7 +125,7 @@ func phasesText(r judge.Result, o TextOptions) []string {
 
 // faultOf reports that a phase is one of a fault, which the table of faults shows.
 func faultOf(r judge.Result, phase string) bool {
-	return slices.ContainsFunc(r.Faults, func(f judge.Fault) bool { return phase == judge.FaultPhase(f.ID) })
+	return slices.ContainsFunc(r.Faults, func(f judge.Fault) bool { return phase == record.PhaseFault(f.ID) })
 }
 
 func counts(c judge.Counts, o TextOptions) string {
@@ -328,23 +327,6 @@ func gapOf(f judge.Fault, o TextOptions) string {
 		}
 	}
 	return ""
-}
-
-// watchedText says how closely the flows were watched.
-func watchedText(r judge.Result) string {
-	denied, allowed, hidden, period := 0, 0, 0, time.Duration(0)
-	for _, f := range r.Faults {
-		denied, allowed, hidden = denied+f.Denied, allowed+f.Allowed, hidden+f.Unobservable
-		period = max(period, f.Period)
-	}
-	if denied+allowed == 0 {
-		return ""
-	}
-	s := fmt.Sprintf("watched every %s: %s that must stay closed, %d that must work", judge.Short(period), count(denied, "flow"), allowed)
-	if hidden > 0 {
-		s += fmt.Sprintf("; %d of them out of sight while a pod or node was gone", hidden)
-	}
-	return s
 }
 
 // count is a number with its noun.

@@ -104,6 +104,22 @@ func TestOneScreen(t *testing.T) {
 	}
 }
 
+// TestWatchedCountsFlowsOnce: a flow that three faults watch is one flow, and
+// one that is watched less often is not said to be hot.
+func TestWatchedCountsFlowsOnce(t *testing.T) {
+	t.Parallel()
+	rec := shop()
+	for i := range rec.Faults {
+		last := len(rec.Faults[i].Watched) - 1
+		rec.Faults[i].Watched[last].Period = 770 * ms
+		rec.Faults[i].Watched[last].Expect.Unobservable = true
+	}
+	const want = "watched: 5 flows that must stay closed, 2 that must work; up to 6 at a time every 50 ms, the others every 770 ms; 1 out of sight while a pod or node was gone"
+	if got := text(t, judge.Judge(rec), report.TextOptions{Width: 200}); !strings.Contains(got, want) {
+		t.Errorf("got\n%s, want in it\n%s", got, want)
+	}
+}
+
 // TestTargetsAreWhole: what a fault hit stands beside its name where there is
 // room, and below it where there is none.
 func TestTargetsAreWhole(t *testing.T) {

@@ -59,7 +59,7 @@ func (s *Session) fault(ctx context.Context, i int, spec scenario.FaultSpec) err
 		return errors.Join(err, context.Cause(ctx))
 	}
 	if result.Healed.Seen {
-		_, err = s.conclude(ctx, "fault "+id+" after", s.expected)
+		_, err = s.conclude(ctx, record.PhaseAfter(id), s.expected)
 		return err
 	}
 	// A cluster that did not heal says nothing about the network any more.
@@ -148,7 +148,7 @@ func (s *Session) injectWatched(
 	result := eng.Run(ctx, id, kind, step)
 	if result.Healed.Seen && ctx.Err() == nil {
 		left := result.HealStart + result.RecoverWithin - now()
-		if _, err = s.settle(ctx, "fault "+id+" after", s.expected, max(left, time.Second)); err == nil {
+		if _, err = s.settle(ctx, record.PhaseAfter(id), s.expected, max(left, time.Second)); err == nil {
 			w.linger(ctx, quiet)
 		}
 	}

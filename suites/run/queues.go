@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,17 +57,19 @@ func readQueues(ctx context.Context, nodes []cluster.Node) (map[string]string, e
 
 // voided says why a pass proves nothing, "" for one that does.
 func voided(before, after map[string]string) string {
-	var full []string
-	for node, counts := range before {
-		if now, ok := after[node]; ok && now != counts {
-			full = append(full, fmt.Sprintf("%s (queue, full, unread: %s, were %s)", node, now, counts))
-		}
+	var all []string
+	for _, node := range slices.Sorted(maps.Keys(before)) {
+		all = append(all, lost(node, before, after, false)...)
 	}
-	if len(full) == 0 {
+	return blame("during the pass", all)
+}
+
+// blame says in one line what queues lost, "" for nothing.
+func blame(when string, all []string) string {
+	if len(all) == 0 {
 		return ""
 	}
-	slices.Sort(full)
-	return "a policy engine's queue dropped packets or changed hands during the pass on " + strings.Join(full, ", ")
+	return when + ", a policy engine's " + strings.Join(all, " and ")
 }
 
 // queueWatch is the counters of all nodes around one fault: when the watch
@@ -103,15 +106,12 @@ func (q *queueWatch) overran() string {
 	for i := 1; i < len(q.reads); i++ {
 		for _, node := range q.nodes {
 			struck, frozen := i > 1 && q.strikes(node), i > 1 && q.freezes(node)
-			if why := lost(q.reads[i-1][node], q.reads[i][node], struck); why != "" && !frozen {
-				all = append(all, "queue "+why+" on "+node)
+			if !frozen {
+				all = append(all, lost(node, q.reads[i-1], q.reads[i], struck)...)
 			}
 		}
 	}
-	if len(all) == 0 {
-		return ""
-	}
-	return "while the flows were watched, a policy engine's " + strings.Join(all, " and ")
+	return blame("while the flows were watched", all)
 }
 
 func (q *queueWatch) strikes(node string) bool {
@@ -123,15 +123,17 @@ func (q *queueWatch) freezes(node string) bool {
 }
 
 // lost compares two readings of a node, each one line per queue: its number, its
-// holder, and what it dropped when it was full and when nobody read.
-func lost(before, after string, handedOver bool) string {
+// holder, and what it dropped when it was full and when nobody read. It tells
+// the first difference that handing over does not explain, if there is one.
+func lost(node string, before, after map[string]string, handedOver bool) []string {
+	tell := func(queue, what string) []string { return []string{"queue " + queue + " " + what + " on " + node} }
 	was := map[string][]string{}
-	for line := range strings.Lines(before) {
+	for line := range strings.Lines(before[node]) {
 		if fields := strings.Fields(line); len(fields) > 0 {
 			was[fields[0]] = fields
 		}
 	}
-	for line := range strings.Lines(after) {
+	for line := range strings.Lines(after[node]) {
 		fields := strings.Fields(line)
 		if len(fields) == 0 {
 			continue
@@ -143,18 +145,18 @@ func lost(before, after string, handedOver bool) string {
 			old = nil
 		}
 		if n := dropped(fields) - dropped(old); n != 0 {
-			return fmt.Sprintf("%s dropped %d packets", fields[0], n)
+			return tell(fields[0], fmt.Sprintf("dropped %d packets", n))
 		}
 		if !same && !handedOver {
-			return fields[0] + " changed hands"
+			return tell(fields[0], "changed hands")
 		}
 	}
-	for line := range strings.Lines(before) {
+	for line := range strings.Lines(before[node]) {
 		if fields := strings.Fields(line); len(fields) > 0 && was[fields[0]] != nil && !handedOver {
-			return fields[0] + " went away"
+			return tell(fields[0], "went away")
 		}
 	}
-	return ""
+	return nil
 }
 
 // dropped adds the counters of a queue up.

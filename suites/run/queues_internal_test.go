@@ -55,6 +55,32 @@ func TestQueuesAroundAFault(t *testing.T) {
 	}
 }
 
+// TestQueuesAroundAPass: a pass explains nothing of what happens to a queue.
+func TestQueuesAroundAPass(t *testing.T) {
+	t.Parallel()
+	const good = "100 4211 0 0\n101 4211 2 0"
+	for _, row := range []struct{ name, before, after, want string }{
+		{"nothing happens", good, good, ""},
+		{"no queues", "", "", ""},
+		{"full", good, "100 4211 0 0\n101 4211 5 0", "during the pass, a policy engine's queue 101 dropped 3 packets on worker"},
+		{"handed over", good, "100 9999 0 0\n101 9999 0 0", "queue 100 changed hands on worker"},
+		{"gone", good, "101 4211 2 0", "queue 100 went away on worker"},
+		{"a new one", "", good, "queue 100 changed hands on worker"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			got := voided(map[string]string{"worker": row.before, "worker2": good}, map[string]string{"worker": row.after, "worker2": good})
+			if row.want == "" && got != "" || !strings.HasSuffix(got, row.want) || strings.Contains(got, "worker2") {
+				t.Errorf("%q, want %q", got, row.want)
+			}
+		})
+	}
+	both := voided(map[string]string{"b": good, "a": good}, map[string]string{"b": "", "a": ""})
+	if want := "queue 100 went away on a and queue 100 went away on b"; !strings.HasSuffix(both, want) {
+		t.Errorf("%q, want %q", both, want)
+	}
+}
+
 // node answers a command with its counters.
 type node struct {
 	cluster.Node

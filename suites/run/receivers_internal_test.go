@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/segtest/segtest/fixtures/scenario"
 	"github.com/segtest/segtest/probes/matrix"
+	"github.com/segtest/segtest/probes/oracle"
 	"github.com/segtest/segtest/probes/prober"
 	"github.com/segtest/segtest/probes/wire"
 	"github.com/segtest/segtest/suites/run/record"
@@ -250,5 +252,19 @@ func TestANewPodForgotNothing(t *testing.T) {
 	}
 	if r.logs[0].since == 0 {
 		t.Error("a log that was there before is asked for all it holds, older phases included")
+	}
+}
+
+// TestHoldsEndWhileKernelsRemember: a fault that freezes a receiver for longer
+// than half-open connections last is refused where the scenario asks for it.
+func TestHoldsEndWhileKernelsRemember(t *testing.T) {
+	t.Parallel()
+	spec := scenario.FaultSpec{
+		Kind: "node-pause", Target: scenario.Target{Node: "worker-1"}, Hold: halfOpenLife - 2*(readEvery+readingDeadline),
+		Origin: oracle.Origin{File: "scenario.yaml", Line: 7, Column: 5},
+	}
+	err := CheckFaults(&scenario.Scenario{Chaos: []scenario.FaultSpec{spec}})
+	if err == nil || !strings.Contains(err.Error(), "scenario.yaml:7:5: node-pause: hold 54s is too long") {
+		t.Errorf("checked: %v", err)
 	}
 }

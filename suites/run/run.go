@@ -191,7 +191,7 @@ func (s *Session) Steps() []Step {
 		{record.PhaseMatrix, s.matrix},
 	}
 	for i, spec := range s.opts.Scenario.Chaos {
-		steps = append(steps, Step{"fault " + faultID(i, spec), func(ctx context.Context) error { return s.fault(ctx, i, spec) }})
+		steps = append(steps, Step{record.PhaseFault(faultID(i, spec)), func(ctx context.Context) error { return s.fault(ctx, i, spec) }})
 	}
 	return append(steps, Step{record.PhaseOpen, s.open})
 }

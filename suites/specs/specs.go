@@ -57,7 +57,7 @@ func do(ctx, parent context.Context, session *run.Session, step run.Step) {
 	if err := session.Do(merged, step); err != nil {
 		ginkgo.Fail(err.Error())
 	}
-	if strings.HasPrefix(step.Name, "fault ") {
+	if strings.HasPrefix(step.Name, record.PhaseFault("")) {
 		gomega.Expect(wrong(session.Record(), step.Name, "")).To(gomega.BeEmpty())
 	}
 }

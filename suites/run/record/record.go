@@ -83,13 +83,19 @@ type Declared struct {
 	Reason string        `json:"reason,omitempty"`
 }
 
-// The phases of a run, in order. A fault adds "fault ID", and "fault ID after"
-// for the passes that follow it.
+// The phases of a run, in order. A fault adds PhaseFault, and PhaseAfter for the
+// passes that follow it.
 const (
 	PhaseBaseline = "baseline" // no policies: everything must connect
 	PhaseMatrix   = "matrix"   // policies enforced
 	PhaseOpen     = "open"     // policies removed: everything must connect again
 )
+
+// PhaseFault is the phase of a fault.
+func PhaseFault(id string) string { return "fault " + id }
+
+// PhaseAfter is the phase of the passes after a fault.
+func PhaseAfter(id string) string { return PhaseFault(id) + " after" }
 
 // Phase is a stretch of the run.
 type Phase struct {
@@ -218,8 +224,9 @@ type Watched struct {
 	// Arrivals are the packets of a flow that ought to be closed that its receiver
 	// logged meanwhile, in the order of time, undated ones first.
 	Arrivals []Arrival `json:"arrivals,omitempty"`
-	// Heard says that the receiver's log was read for the whole time, so that what
-	// is not in Arrivals did not arrive. Unheard says why it was not.
+	// Heard says that the receiver's log was read for the whole time, or, where the
+	// fault took its pod away, up to right before the fault, and from then on that of
+	// the new pod: what is not in Arrivals did not arrive. Unheard says why it was not.
 	Heard   bool   `json:"heard,omitempty"`
 	Unheard string `json:"unheard,omitempty"`
 }

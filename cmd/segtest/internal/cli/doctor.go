@@ -12,6 +12,7 @@ import (
 
 	"github.com/segtest/segtest/cmd/segtest/internal/doctor"
 	"github.com/segtest/segtest/fixtures/cluster/kindcluster"
+	"github.com/segtest/segtest/fixtures/image"
 	"github.com/segtest/segtest/suites/report"
 )
 
@@ -20,7 +21,7 @@ func newDoctor(io stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "look at the host: what a run would use, and what is missing",
-		Long: `Looks at Docker, at the node image that a run would use and why, and finds out
+		Long: `Looks at Docker, at the source of the probe agent, at the node image that a run would use and why, and finds out
 by trying what the kernel can do for policy engines and faults. Changes nothing
 that lasts. Exits 3 when something is missing without which no run can start.`,
 		Args: none,
@@ -54,18 +55,18 @@ func examine(ctx context.Context, only string) ([]doctor.Check, error) {
 		checks = append(checks, doctor.Docker(ctx, docker))
 	}
 	if only == "" {
-		checks = append(checks, doctor.Go(ctx))
+		checks = append(checks, doctor.Go(ctx), doctor.Agent(ctx, image.Source{}))
 	}
-	var image string
+	var node string
 	if want("image") || want("kernel") {
 		check, choice := doctor.Image(ctx, docker)
 		if want("image") {
 			checks = append(checks, check)
 		}
-		image = choice.Image
+		node = choice.Image
 	}
 	if want("kernel") {
-		checks = append(checks, doctor.Kernel(ctx, image)...)
+		checks = append(checks, doctor.Kernel(ctx, node)...)
 	}
 	return checks, errors.Join(context.Cause(ctx))
 }

@@ -1,11 +1,15 @@
 package cli
 
 import (
+	"bufio"
 	"fmt"
 	"io"
+	"os"
 	"slices"
+	"strings"
 
 	"github.com/segtest/segtest/chaos/kinds"
+	"github.com/segtest/segtest/chaos/profiles"
 	"github.com/segtest/segtest/fixtures/scenario"
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/suites/run"
@@ -17,11 +21,21 @@ const scenarioIs = "a file, or a folder with a scenario.yaml in it"
 // load reads a scenario and checks all of it that needs no cluster. Warnings
 // go to w.
 func load(path string, w io.Writer) (*scenario.Scenario, error) {
-	var faults []string
-	for _, k := range kinds.All() {
-		faults = append(faults, k.Name)
+	if file := runOf(path); file != "" {
+		return nil, usageError(fmt.Errorf("%s: this is the record of a run, not a scenario; judge it with: segtest report %s", file, path))
 	}
-	sc, err := scenario.Loader{Faults: faults}.Load(path)
+	loader := scenario.Loader{}
+	for _, k := range kinds.All() {
+		loader.Faults = append(loader.Faults, k.Name)
+	}
+	known, err := profiles.All()
+	if err != nil {
+		return nil, environmentError(err)
+	}
+	for _, p := range known {
+		loader.Profiles = append(loader.Profiles, p.Name)
+	}
+	sc, err := loader.Load(path)
 	if err != nil {
 		return nil, usageError(fmt.Errorf("the scenario has problems, nothing was created:\n%w", err))
 	}
@@ -32,6 +46,20 @@ func load(path string, w io.Writer) (*scenario.Scenario, error) {
 		fmt.Fprintf(w, "warning: %v\n", warning)
 	}
 	return sc, nil
+}
+
+// runOf is the record that a path leads to, as a file or in the output folder
+// of a run; "" for anything else.
+func runOf(path string) string {
+	for _, file := range []string{path, recordFile(path)} {
+		if f, err := os.Open(file); err == nil {
+			first, _ := bufio.NewReader(io.LimitReader(f, 64)).ReadString(',') // what cannot be read is no record
+			if f.Close() == nil && strings.HasPrefix(first, `{"header":{"schema":"segtest.dev/record/`) {
+				return file
+			}
+		}
+	}
+	return ""
 }
 
 // selection reads --select values: the flows to keep; nil keeps all.

@@ -77,6 +77,14 @@ func runScenario(ctx context.Context, io stdio, path string, f runFlags) error {
 	if err != nil {
 		return err
 	}
+	id := run.NewID()
+	dir := f.out
+	if dir == "" {
+		dir = filepath.Join(".segtest", "runs", id)
+	}
+	if err := apart(sinks, recordFile(dir)); err != nil {
+		return err
+	}
 	keep, err := selection(f.selects)
 	if err != nil {
 		return err
@@ -90,11 +98,6 @@ func runScenario(ctx context.Context, io stdio, path string, f runFlags) error {
 	}
 	if _, err := run.Flows(sc, keep); err != nil {
 		return usageError(err)
-	}
-	id := run.NewID()
-	dir := f.out
-	if dir == "" {
-		dir = filepath.Join(".segtest", "runs", id)
 	}
 	history, err := openRecord(dir)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/segtest/segtest/cmd/segtest/internal/cli"
+	"github.com/segtest/segtest/suites/report"
 )
 
 // TestMisuse: a mistake in the command line is exit 2 and one line, which says
@@ -37,7 +38,7 @@ func TestMisuse(t *testing.T) {
 		{"run x --seed", `--seed needs a value: ` + seed + ` (see segtest run --help)`},
 		{"run x --image", `--image needs a value: node image (default: chosen, see 'segtest doctor') (see segtest run --help)`},
 		{"run x --keep=maybe", `--keep "maybe": want true or false, or no value at all (see segtest run --help)`},
-		{"run x --report pdf=o", `--report "pdf=o": "pdf" is not a report format; want json, junit or text (see segtest run --help)`},
+		{"run x --report pdf=o", `--report "pdf=o": "pdf" is not a report format; want ` + formats() + ` (see segtest run --help)`},
 		{"report x --report junit", `--report "junit": want FORMAT=FILE, for example junit=out/junit.xml (see segtest report --help)`},
 		{"run x --select a", `--select: parsing flow "a": want FROM → TO PROTOCOL/PORT, for example "shop/web-0 → shop/db-0 TCP/5432" (see segtest run --help)`},
 		{"doctor --only moon", `--only "moon": want docker, image or kernel (see segtest doctor --help)`},
@@ -82,4 +83,14 @@ func segtest(args ...string) (code int, out, errOut string) {
 	var o, e bytes.Buffer
 	code = cli.Main(args, nil, &o, &e)
 	return code, o.String(), e.String()
+}
+
+// formats lists the report formats as a mistake does.
+func formats() string {
+	var names []string
+	for _, f := range report.Formats() {
+		names = append(names, f.Name)
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/segtest/segtest/fixtures/cluster/kindcluster"
+	"github.com/segtest/segtest/fixtures/image"
 )
 
 // Docker asks the daemon who it is.
@@ -58,7 +59,7 @@ func Image(ctx context.Context, docker kindcluster.Docker) (Check, kindcluster.C
 
 // Go is needed to build the probe agent from source.
 func Go(ctx context.Context) Check {
-	c := Check{Name: "go", Required: true, Detail: "builds the probe agent, once"}
+	c := Check{Name: "go", Required: true, Detail: "builds the probe agent"}
 	out, err := exec.CommandContext(ctx, "go", "version").Output()
 	if err != nil {
 		c.State = Missing
@@ -66,5 +67,19 @@ func Go(ctx context.Context) Check {
 		return c
 	}
 	c.State, c.Detail = OK, strings.TrimSpace(string(out))
+	return c
+}
+
+// Agent says from which source a run would build the probe agent. The zero
+// Source looks where a run does.
+func Agent(ctx context.Context, source image.Source) Check {
+	c := Check{Name: "probe agent", Required: true}
+	dir, err := source.Locate(ctx)
+	if err != nil {
+		c.State, c.Detail = Missing, err.Error()
+		c.Cure = "run segtest inside a checkout of " + image.Module + ", or `make install` it from one that stays"
+		return c
+	}
+	c.State, c.Detail = OK, "built from the source in "+dir+", once"
 	return c
 }
