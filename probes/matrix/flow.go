@@ -12,6 +12,12 @@ import (
 // that slot at the moment.
 type Endpoint string
 
+// NodeEndpoint is the endpoint of a cluster's node, "node/NAME", and
+// WorldEndpoint that of an address outside of the cluster, "world/ADDRESS". The
+// namespaces "node" and "world" are therefore no namespaces of pods.
+func NodeEndpoint(name string) Endpoint     { return Endpoint("node/" + name) }
+func WorldEndpoint(address string) Endpoint { return Endpoint("world/" + address) }
+
 // Namespace is the part before the slash, "" where there is none.
 func (e Endpoint) Namespace() string {
 	ns, _, ok := strings.Cut(string(e), "/")

@@ -8,13 +8,14 @@ import (
 	"github.com/segtest/segtest/probes/oracle"
 )
 
-// TestBlocks covers cases 7, 8, 20, 27, 33 and 34. Pod i of the grid (x/a is 1,
-// x/b 2, y/a 4, z/a 7) has 10.0.0.i and fd00::i where addresses are known.
-func TestBlocks(t *testing.T) {
-	t.Parallel()
+// blockRows are about addresses, asked where they are known, where they are
+// not, and where only those of IPv4 are. Pod i of the grid (x/a is 1, x/b 2, y/a
+// 4, z/a 7) has 10.0.0.i and fd00::i.
+func blockRows() []row {
 	from := func(peers string) []string {
 		return []string{`x/p: {podSelector: {}, ingress: [{from: [` + peers + `]}]}`}
 	}
+	var rows []row
 	for _, c := range []struct {
 		name            string
 		policies        []string
@@ -72,14 +73,14 @@ func TestBlocks(t *testing.T) {
 			nil,
 		},
 		{
-			"an address that another rule's port misses stays denied",
+			"27 an address that another rule's port misses stays denied",
 			[]string{`x/p: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8}}], ports: [{port: 80}]}]}`},
 			want{"y/a → x/a TCP/81": deny, "y/a → x/a TCP/80": allow},
 			want{"y/a → x/a TCP/81": deny, "y/a → x/a TCP/80": undefined},
 			nil,
 		},
 		{
-			"a selector decides where the block is open", from(`{ipBlock: {cidr: 10.0.0.0/8}}, {podSelector: {}}`),
+			"27 a selector decides where the block is open", from(`{ipBlock: {cidr: 10.0.0.0/8}}, {podSelector: {}}`),
 			nil,
 			want{"x/b → x/a TCP/80": allow, "y/a → x/a TCP/80": undefined},
 			nil,
@@ -103,17 +104,29 @@ func TestBlocks(t *testing.T) {
 			nil, nil,
 		},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			check(t, addressed(grid(c.policies...)), c.known)
-			check(t, grid(c.policies...), c.offline)
+		if c.known != nil {
+			rows = append(rows, row{c.name, addressed(grid(c.policies...)), c.known})
+		}
+		if c.offline != nil {
+			rows = append(rows, row{c.name + ", addresses unknown", grid(c.policies...), c.offline})
+		}
+		if c.withoutIPv6Also != nil {
 			only4 := addressed(grid(c.policies...))
 			for i := range only4.Pods {
 				only4.Pods[i].Addresses = only4.Pods[i].Addresses[:1]
 			}
-			check(t, only4, c.withoutIPv6Also)
-		})
+			rows = append(rows, row{c.name + ", no IPv6 addresses", only4, c.withoutIPv6Also})
+		}
 	}
+	return rows
+}
+
+func TestAPodSpeaksFromItsFirstAddress(t *testing.T) {
+	t.Parallel()
+	w := tweak(grid(`x/p: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/24}}]}]}`, `z/p: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.1.0/24}}]}]}`), "y/a", func(p *oracle.Pod) {
+		p.Addresses = []netip.Addr{netip.MustParseAddr("fd00::4"), netip.MustParseAddr("10.0.0.4"), netip.MustParseAddr("10.0.1.4")}
+	})
+	check(t, w, want{"y/a → x/a TCP/80": allow, "y/a → z/a TCP/80": deny})
 }
 
 func TestMappedAddressesAreIPv4(t *testing.T) {

@@ -1,109 +1,149 @@
 package oracle
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-
-	"github.com/segtest/segtest/probes/matrix"
 )
 
-// policy is a Policy ready for questions.
+// tier orders the policies: lower ones are asked first.
+type tier uint8
+
+const (
+	tierAdmin tier = iota
+	tierNetwork
+	tierBaseline
+)
+
+func (t tier) String() string { return [...]string{"Admin", "NetworkPolicy", "Baseline"}[t] }
+
+// policy is a policy of any kind, ready for questions.
 type policy struct {
-	key, namespace                  string
-	origin                          Origin
-	pods                            labels.Selector
-	isolatesIngress, isolatesEgress bool
-	ingress, egress                 []*rule
+	whole            RuleRef
+	tier             tier
+	priority         int32
+	home             string // of a NetworkPolicy: its namespace
+	namespaces, pods int    // selectors of its subject, -1 is any
+	applies          [2]bool
+	rules            [2][]*rule
 }
 
-func (p *policy) selects(q *Pod) bool {
-	return q.Name.Namespace() == p.namespace && p.pods.Matches(labels.Set(q.Labels))
+// selects reports that the policy selects what is of this class. Cluster-wide
+// policies leave out who shares its node's network.
+func (p *policy) selects(k *class) bool {
+	if p.tier != tierNetwork && k.nature != ownNetwork || p.home != "" && p.home != k.home {
+		return false
+	}
+	return (p.namespaces < 0 || k.namespaces.has(p.namespaces)) && (p.pods < 0 || k.pods.has(p.pods))
 }
 
 // compiler turns the policies of one World into compiled ones and collects
 // everything that is wrong with them.
 type compiler struct {
-	world      World
-	namespaces map[string]labels.Set
-	found      *problems
+	lexicon  lexicon
+	rules    []*rule // by number
+	policies []*policy
+	found    *problems
 }
 
-// compile returns the policies in order of key; they mean something only if
-// nothing was found.
-func compile(w World, found *problems) []*policy {
-	c := compiler{world: w, namespaces: namespaceLabels(w), found: found}
-	var compiled []*policy
+// compile all policies; they mean something only if nothing was found.
+func compile(w World, found *problems) *compiler {
+	c := &compiler{found: found, lexicon: lexicon{portNames: map[string]bool{}, homes: map[string]bool{}, blockIDs: map[string]int{}}}
 	seen := map[string]Origin{}
 	for _, p := range w.Policies {
 		if p.NetworkPolicy == nil {
 			found.add(p.Origin, "policy", "is empty", "give it metadata and spec")
 			continue
 		}
-		if first, ok := seen[p.Key()]; ok {
-			found.add(p.Origin, "policy "+p.Key(), "is declared twice", "rename or remove one, the first is at "+first.String())
-		} else {
-			seen[p.Key()] = p.Origin
-		}
-		compiled = append(compiled, c.policy(p))
+		c.once(seen, "policy "+p.Key(), p.Origin)
+		c.network(p)
 	}
-	slices.SortStableFunc(compiled, func(a, b *policy) int { return strings.Compare(a.key, b.key) })
-	return compiled
+	for _, p := range w.ClusterPolicies {
+		if p.ClusterNetworkPolicy == nil {
+			found.add(p.Origin, "cluster policy", "is empty", "give it metadata and spec")
+			continue
+		}
+		c.once(seen, p.kind()+" "+p.Name, p.Origin)
+		c.cluster(p)
+	}
+	slices.SortStableFunc(c.policies, func(a, b *policy) int {
+		return cmp.Or(cmp.Compare(a.tier, b.tier), cmp.Compare(a.priority, b.priority),
+			cmp.Compare(a.whole.Policy, b.whole.Policy), cmp.Compare(a.whole.Kind, b.whole.Kind))
+	})
+	return c
+}
+
+func (c *compiler) once(seen map[string]Origin, subject string, at Origin) {
+	if first, ok := seen[subject]; ok {
+		c.found.add(at, subject, "is declared twice", "rename or remove one, the first is at "+first.String())
+		return
+	}
+	seen[subject] = at
 }
 
 // namespaceLabels adds the label that the API server sets on every namespace.
 func namespaceLabels(w World) map[string]labels.Set {
 	sets := map[string]labels.Set{}
-	for _, p := range w.Pods {
-		sets[p.Name.Namespace()] = labels.Set{}
-	}
 	for _, n := range w.Namespaces {
 		sets[n.Name] = labels.Set(maps.Clone(n.Labels))
-		if sets[n.Name] == nil {
-			sets[n.Name] = labels.Set{}
+	}
+	for _, p := range w.Pods {
+		if name := p.Name.Namespace(); sets[name] == nil {
+			sets[name] = labels.Set{}
 		}
 	}
 	for name, set := range sets {
+		if set == nil {
+			set = labels.Set{}
+			sets[name] = set
+		}
 		set[corev1.LabelMetadataName] = name
 	}
 	return sets
 }
 
-func (c *compiler) policy(p Policy) *policy {
+// network compiles a NetworkPolicy.
+func (c *compiler) network(p Policy) {
 	spec := &p.Spec
 	at := place{c: c, origin: p.Origin, subject: "policy " + p.Key()}
-	out := &policy{key: p.Key(), namespace: p.Namespace, origin: p.Origin, pods: at.selector("podSelector", &spec.PodSelector)}
 	if p.Name == "" {
 		at.add("has no name", "set metadata.name")
 	}
 	if p.Namespace == "" {
 		at.add("has no namespace", "set metadata.namespace")
 	}
-	out.isolatesIngress, out.isolatesEgress = at.directions(spec)
+	c.lexicon.homes[p.Namespace] = true
+	out := &policy{
+		whole: RuleRef{Policy: p.Key(), Rule: -1, Origin: p.Origin}, tier: tierNetwork,
+		home: p.Namespace, namespaces: -1, pods: at.selector(&c.lexicon.pods, "podSelector", &spec.PodSelector),
+	}
+	out.applies = at.directions(spec)
 	for i, r := range spec.Ingress {
-		ruleAt := at.rule("ingress", i, p.Ingress)
-		out.ingress = append(out.ingress, ruleAt.compile(p, false, r.From, r.Ports))
+		ruleAt := at.rule(ingress, i, p.Ingress)
+		out.rules[ingress] = append(out.rules[ingress], ruleAt.network(out, r.From, r.Ports))
 	}
 	for i, r := range spec.Egress {
-		ruleAt := at.rule("egress", i, p.Egress)
-		out.egress = append(out.egress, ruleAt.compile(p, true, r.To, r.Ports))
+		ruleAt := at.rule(egress, i, p.Egress)
+		out.rules[egress] = append(out.rules[egress], ruleAt.network(out, r.To, r.Ports))
 	}
-	return out
+	c.policies = append(c.policies, out)
 }
 
 // place is where in a policy a problem is.
 type place struct {
-	c       *compiler
-	origin  Origin
-	subject string
-	field   string // "ingress[0]", "" for the policy as a whole
-	index   int
+	c         *compiler
+	origin    Origin
+	subject   string
+	field     string // "ingress[0]", "" for the policy as a whole
+	direction direction
+	index     int
+	limit     int // of entries in one list of a cluster-wide policy
 }
 
 func (at place) add(message, hint string) {
@@ -114,26 +154,35 @@ func (at place) add(message, hint string) {
 	at.c.found.add(at.origin, subject, message, hint)
 }
 
-func (at place) rule(direction string, i int, origins []Origin) place {
+func (at place) rule(d direction, i int, origins []Origin) place {
 	if i < len(origins) && !origins[i].IsZero() {
 		at.origin = origins[i]
 	}
-	at.field, at.index = fmt.Sprintf("%s[%d]", direction, i), i
+	at.field, at.direction, at.index = fmt.Sprintf("%s[%d]", d, i), d, i
 	return at
+}
+
+// newRule of the policy, with the next number.
+func (at place) newRule(of *policy) *rule {
+	ref := of.whole
+	ref.Rule, ref.Origin = at.index, at.origin
+	r := &rule{id: len(at.c.rules), by: []RuleRef{ref}, direction: at.direction, cluster: of.tier != tierNetwork, broken: -1}
+	at.c.rules = append(at.c.rules, r)
+	return r
 }
 
 // directions applies the defaulting of policyTypes: Ingress always, Egress only
 // where the policy has egress rules.
-func (at place) directions(spec *networkingv1.NetworkPolicySpec) (ingress, egress bool) {
+func (at place) directions(spec *networkingv1.NetworkPolicySpec) (isolates [2]bool) {
 	if len(spec.PolicyTypes) == 0 {
-		return true, len(spec.Egress) > 0
+		return [2]bool{ingress: true, egress: len(spec.Egress) > 0}
 	}
 	for _, t := range spec.PolicyTypes {
 		switch t {
 		case networkingv1.PolicyTypeIngress:
-			ingress = true
+			isolates[ingress] = true
 		case networkingv1.PolicyTypeEgress:
-			egress = true
+			isolates[egress] = true
 		default:
 			at.add(fmt.Sprintf("policyType %q is unknown", t), "write Ingress or Egress")
 		}
@@ -141,48 +190,29 @@ func (at place) directions(spec *networkingv1.NetworkPolicySpec) (ingress, egres
 	if len(spec.PolicyTypes) > 2 {
 		at.add("has more than two policyTypes", "write each of Ingress and Egress at most once")
 	}
-	return ingress, egress
+	return isolates
 }
 
 // selector compiles one selector; what is invalid matches nothing.
-func (at place) selector(field string, s *metav1.LabelSelector) labels.Selector {
+func (at place) selector(among *selectors, field string, s *metav1.LabelSelector) int {
 	compiled, err := metav1.LabelSelectorAsSelector(s)
 	if err != nil {
 		at.add(fmt.Sprintf("%s is invalid: %v", field, err), "mend the selector")
-		return labels.Nothing()
+		compiled = labels.Nothing()
 	}
-	return compiled
+	return among.id(compiled)
 }
 
-// compile asks every pod of the world once, so that a decision only looks up.
-func (at place) compile(p Policy, egress bool, peers []networkingv1.NetworkPolicyPeer, ports []networkingv1.NetworkPolicyPort) *rule {
-	pods := at.c.world.Pods
-	r := &rule{
-		by:       []RuleRef{{Policy: p.Key(), Rule: at.index, Origin: at.origin}},
-		egress:   egress,
-		selected: make([]answer, len(pods)),
-		blocked:  [2][]answer{make([]answer, len(pods)), make([]answer, len(pods))},
-		allPorts: len(ports) == 0,
+// network compiles a rule of a NetworkPolicy.
+func (at place) network(of *policy, peers []networkingv1.NetworkPolicyPeer, ports []networkingv1.NetworkPolicyPort) *rule {
+	r := at.newRule(of)
+	r.anyone, r.anyPort = len(peers) == 0, len(ports) == 0
+	for i, p := range peers {
+		r.peers = append(r.peers, at.peer(i, of.home, p))
 	}
-	compiled := make([]peer, len(peers))
-	for i, q := range peers {
-		compiled[i] = at.peer(i, q)
-	}
-	for i := range pods {
-		q := &pods[i]
-		if len(peers) == 0 {
-			r.selected[i] = answer{is: yes}
-		}
-		for _, c := range compiled {
-			r.selected[i] = r.selected[i].or(c.selects(p.Namespace, q, at.c.namespaces[q.Name.Namespace()]))
-			for _, family := range []matrix.Family{matrix.IPv4, matrix.IPv6} {
-				r.blocked[family][i] = r.blocked[family][i].or(c.block.fits(q, family))
-			}
-		}
-	}
-	for i, port := range ports {
-		if c, ok := at.port(i, port); ok {
-			r.ports = append(r.ports, c)
+	for i, p := range ports {
+		if port, ok := at.port(i, p); ok {
+			r.ports = append(r.ports, port)
 		}
 	}
 	return r

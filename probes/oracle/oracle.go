@@ -2,29 +2,19 @@ package oracle
 
 import (
 	"fmt"
-	"strings"
+	"net/netip"
 
 	"github.com/segtest/segtest/probes/matrix"
 )
 
 // Oracle answers for one World. It is safe for concurrent use.
 type Oracle struct {
-	pods  []pod
-	index map[matrix.Endpoint]int // position in pods
-}
-
-// pod is a Pod with what isolates it.
-type pod struct {
-	*Pod
-	id              int // position in Oracle.pods
-	ingress, egress side
-}
-
-// side is one direction of one pod.
-type side struct {
-	word  string    // "ingress" or "egress"
-	by    []RuleRef // every policy that isolates the pod, in order of key
-	rules []*rule   // of those policies, in order of key and rule
+	lexicon   *lexicon
+	rules     []*rule // by number
+	endpoints []endpoint
+	index     map[matrix.Endpoint]int      // position in endpoints
+	addresses map[netip.Addr]int           // likewise, of who has an address of its own
+	services  map[matrix.Endpoint]*Service // by "namespace/name"
 }
 
 // New prepares a World for questions. It fails with every problem of every
@@ -32,77 +22,204 @@ type side struct {
 // *InvalidError, in order of place.
 func New(w World) (*Oracle, error) {
 	var found problems
-	o := &Oracle{pods: make([]pod, len(w.Pods)), index: make(map[matrix.Endpoint]int, len(w.Pods))}
-	for i := range w.Pods {
-		p := &w.Pods[i]
-		o.pods[i] = pod{Pod: p, id: i, ingress: side{word: "ingress"}, egress: side{word: "egress"}}
-		if first, ok := o.index[p.Name]; ok {
-			found.add(p.Origin, "pod "+string(p.Name), "is there twice", "rename one, the other is at "+w.Pods[first].Origin.String())
-		}
-		if p.Name.Namespace() == "" || p.Name.Name() == "" {
-			found.add(p.Origin, "pod "+string(p.Name), "has no namespace", "name it namespace/name")
-		}
-		o.index[p.Name] = i
+	compiled := compile(w, &found)
+	o := &Oracle{
+		lexicon: &compiled.lexicon, rules: compiled.rules,
+		endpoints: make([]endpoint, 0, len(w.Pods)+len(w.Nodes)),
+		index:     make(map[matrix.Endpoint]int, len(w.Pods)+len(w.Nodes)),
+		addresses: map[netip.Addr]int{},
 	}
-	policies := compile(w, &found)
+	for i := range w.Nodes {
+		o.addNode(&w.Nodes[i], &found)
+	}
+	for i := range w.Pods {
+		o.addPod(&w.Pods[i], &found)
+	}
+	o.services = servicesOf(w, &found)
 	if err := found.err(); err != nil {
 		return nil, err
 	}
-	for i := range o.pods {
-		for _, p := range policies {
-			o.pods[i].isolate(p)
-		}
-	}
+	o.classify(w, compiled.policies)
 	return o, nil
 }
 
-// isolate puts the policy to the sides of the pod that it isolates.
-func (p *pod) isolate(by *policy) {
-	if !by.selects(p.Pod) {
-		return
+// classify the endpoints, which are the nodes and then the pods.
+func (o *Oracle) classify(w World, policies []*policy) {
+	known := &classes{
+		lexicon: o.lexicon, rules: o.rules, policies: policies,
+		known: map[string]*class{}, sides: map[string]*side{}, labels: namespaceLabels(w), machines: map[string]*Node{},
 	}
-	whole := RuleRef{Policy: by.key, Rule: -1, Origin: by.origin}
-	if by.isolatesIngress {
-		p.ingress.by = append(p.ingress.by, whole)
-		p.ingress.rules = append(p.ingress.rules, by.ingress...)
+	for i := range w.Nodes {
+		known.machines[w.Nodes[i].Name] = &w.Nodes[i]
+		o.endpoints[i].class = known.node(&w.Nodes[i])
 	}
-	if by.isolatesEgress {
-		p.egress.by = append(p.egress.by, whole)
-		p.egress.rules = append(p.egress.rules, by.egress...)
+	for i := range w.Pods {
+		o.endpoints[len(w.Nodes)+i].class = known.pod(&w.Pods[i])
 	}
 }
 
-// Decide answers for one Flow between two pods of the World. A flow with an
-// endpoint that the World does not hold is Undefined, with the reason. The
-// slices of a Decision are shared: treat them as read-only.
-func (o *Oracle) Decide(f matrix.Flow) Decision {
-	from, okFrom := o.index[f.From]
-	to, okTo := o.index[f.To]
-	switch {
-	case !okFrom:
-		return undefined("%s is not a pod of this world", f.From)
-	case !okTo:
-		return undefined("%s is not a pod of this world", f.To)
-	case f.Way != matrix.PodIP && f.From == f.To:
-		return undefined("the specification leaves open whether a pod may reach itself through its own Service")
-	case f.Way != matrix.PodIP:
-		return undefined("the specification leaves open whether policies see a Service's address before or after it is rewritten")
-	case f.Protocol == 0 || f.Port == 0 || f.Family > matrix.IPv6:
-		return undefined("a flow needs a protocol, a port from 1 to 65535, and a known IP family")
-	case f.From == f.To:
-		const own = "no policy can keep a pod from itself"
-		half := Half{Intent: matrix.Allow, Reason: own}
-		return Decision{Intent: matrix.Allow, Egress: half, Ingress: half, Reason: own}
+func (o *Oracle) addNode(n *Node, found *problems) {
+	if n.Name == "" {
+		found.add(n.Origin, "node", "has no name", "set its name")
 	}
-	src, dst := &o.pods[from], &o.pods[to]
-	d := Decision{Egress: src.egress.decide(src, dst, f, dst), Ingress: dst.ingress.decide(dst, src, f, dst)}
+	e := endpoint{name: matrix.NodeEndpoint(n.Name), node: n.Name, origin: n.Origin}
+	o.add(e, "node "+n.Name, n.Addresses, found)
+}
+
+func (o *Oracle) addPod(p *Pod, found *problems) {
+	switch p.Name.Namespace() {
+	case "":
+		found.add(p.Origin, "pod "+string(p.Name), "has no namespace", "name it namespace/name")
+	case matrix.NodeEndpoint("").Namespace(), matrix.WorldEndpoint("").Namespace():
+		found.add(p.Origin, "pod "+string(p.Name), "is in a namespace that stands for something else", "rename the namespace: node/NAME is a node, world/ADDRESS is outside of the cluster")
+	}
+	if p.Name.Name() == "" {
+		found.add(p.Origin, "pod "+string(p.Name), "has no name", "name it namespace/name")
+	}
+	e := endpoint{name: p.Name, node: p.Node, ports: p.Ports, labels: p.Labels, origin: p.Origin}
+	own := p.Addresses
+	if p.HostNetwork {
+		own = nil
+	}
+	o.add(e, "pod "+string(p.Name), own, found)
+}
+
+func (o *Oracle) add(e endpoint, subject string, own []netip.Addr, found *problems) {
+	e.id = len(o.endpoints)
+	if first, ok := o.index[e.name]; ok {
+		found.add(e.origin, subject, "is there twice", "rename one, the other is at "+o.endpoints[first].origin.String())
+	}
+	o.index[e.name] = e.id
+	for _, a := range own {
+		o.addresses[a.Unmap()] = e.id
+	}
+	o.endpoints = append(o.endpoints, e)
+}
+
+// find the endpoint of that name; where there is none the text says why.
+func (o *Oracle) find(name matrix.Endpoint, family matrix.Family) (*endpoint, string) {
+	if i, ok := o.index[name]; ok {
+		return &o.endpoints[i], ""
+	}
+	if _, ok := o.services[name]; ok {
+		return nil, fmt.Sprintf("%s is a Service, and a flow to it goes by the way %q", name, matrix.ServiceIP)
+	}
+	if name.Namespace() != matrix.WorldEndpoint("").Namespace() {
+		return nil, fmt.Sprintf("%s is not a pod or node of this world", name)
+	}
+	address, err := netip.ParseAddr(name.Name())
+	if err != nil {
+		return nil, fmt.Sprintf("%s names no address", name)
+	}
+	address = address.Unmap()
+	if i, ok := o.addresses[address]; ok {
+		return nil, fmt.Sprintf("%s is the address of %s: ask about that", address, o.endpoints[i].name)
+	}
+	if address.Is4() != (family == matrix.IPv4) {
+		return nil, fmt.Sprintf("%s is no %s address", address, family)
+	}
+	return &endpoint{id: -1, name: name, class: o.stranger(address)}, ""
+}
+
+// Decide answers for one Flow between two pods, nodes or outside addresses, or
+// to a Service. A flow with an endpoint that the World does not hold is
+// Undefined, with the reason. The slices of a Decision are shared: treat them
+// as read-only.
+func (o *Oracle) Decide(f matrix.Flow) Decision {
+	d, _ := o.decide(f)
+	return d
+}
+
+// trail is what was asked for a decision, by direction. The zero value is
+// nothing.
+type trail struct {
+	asked bool
+	by    [2]question
+	names names
+}
+
+func (o *Oracle) decide(f matrix.Flow) (Decision, trail) {
+	if why := malformed(f.Protocol, f.Port, f.Family); why != "" {
+		return undefined(why), trail{}
+	}
+	from, why := o.find(f.From, f.Family)
+	if why != "" {
+		return undefined(why), trail{}
+	}
+	if f.Way == matrix.ServiceIP {
+		return o.throughService(from, f)
+	}
+	to, why := o.find(f.To, f.Family)
+	if why != "" {
+		return undefined(why), trail{}
+	}
+	return o.between(from, to, f)
+}
+
+func malformed(protocol matrix.Protocol, port uint16, family matrix.Family) string {
+	if protocol == 0 || protocol > matrix.SCTP || port == 0 || family > matrix.IPv6 {
+		return "a flow needs a protocol, a port from 1 to 65535, and a known IP family"
+	}
+	return ""
+}
+
+// between decides a flow over the address of its receiver.
+func (o *Oracle) between(from, to *endpoint, f matrix.Flow) (Decision, trail) {
+	distance := distanceOf(from, to)
+	names := names{string(from.name), string(to.name)}
+	if d, ok := foregone(distance, to.class, f.Port, names); ok {
+		return d, trail{}
+	}
+	t := trail{true, [2]question{}, names}
+	var halves [2]Half
+	for d := range halves {
+		t.by[d] = ask(direction(d), from.class, to.class, f, distance) //nolint:gosec // 0 or 1
+		halves[d] = o.lexicon.half(&t.by[d], t.by[d].decide(), names)
+	}
+	return join(halves[egress], halves[ingress]), t
+}
+
+// ask makes the question of one direction.
+func ask(d direction, from, to *class, f matrix.Flow, distance distance) question {
+	q := question{
+		direction: d, subject: from, peer: to, receiver: to, distance: distance,
+		protocol: f.Protocol, number: f.Port, family: f.Family,
+	}
+	if d == ingress {
+		q.subject, q.peer = to, from
+	}
+	return q
+}
+
+// The NodePorts of a cluster that nobody configured otherwise.
+const firstNodePort, lastNodePort = 30000, 32767
+
+// foregone decides what no policy is asked about.
+func foregone(distance distance, to *class, port uint16, n names) (Decision, bool) {
 	switch {
-	case d.Egress.Intent == matrix.Deny || d.Ingress.Intent == matrix.Deny:
+	case distance == itself:
+		own := "no policy can keep a pod from itself"
+		if !to.nature.isPod() {
+			own = "policies select pods, and " + n.receiver + " is none"
+		}
+		half := Half{Intent: matrix.Allow, Reason: own}
+		return Decision{Intent: matrix.Allow, Egress: half, Ingress: half, Reason: own}, true
+	case to.nature == machine && port >= firstNodePort && port <= lastNodePort:
+		return undefined("port %d of %s may be that of a Service (30000 to 32767 are for NodePorts): policies may see it before or after it is rewritten", port, n.receiver), true
+	}
+	return Decision{}, false
+}
+
+// join makes a decision of its halves: both must allow.
+func join(egress, ingress Half) Decision {
+	d := Decision{Egress: egress, Ingress: ingress}
+	switch {
+	case egress.Intent == matrix.Deny || ingress.Intent == matrix.Deny:
 		d.Intent = matrix.Deny
-	case d.Egress.Intent == matrix.Undefined:
-		d.Intent, d.Reason = matrix.Undefined, d.Egress.Reason
-	case d.Ingress.Intent == matrix.Undefined:
-		d.Intent, d.Reason = matrix.Undefined, d.Ingress.Reason
+	case egress.Intent == matrix.Undefined:
+		d.Intent, d.Reason = matrix.Undefined, egress.Reason
+	case ingress.Intent == matrix.Undefined:
+		d.Intent, d.Reason = matrix.Undefined, ingress.Reason
 	default:
 		d.Intent = matrix.Allow
 	}
@@ -110,65 +227,36 @@ func (o *Oracle) Decide(f matrix.Flow) Decision {
 }
 
 func undefined(format string, args ...any) Decision {
-	return Decision{Intent: matrix.Undefined, Reason: fmt.Sprintf(format, args...)}
+	if len(args) > 0 {
+		format = fmt.Sprintf(format, args...)
+	}
+	return Decision{Intent: matrix.Undefined, Reason: format}
 }
 
-// decide asks the rules that isolate self in this direction; peer is the other
-// end and dst the receiver of the flow.
-func (s *side) decide(self, peer *pod, f matrix.Flow, dst *pod) Half {
-	if len(s.by) == 0 {
-		return Half{Intent: matrix.Allow, Reason: fmt.Sprintf("no policy isolates %s for %s", self.Name, s.word)}
-	}
-	half := Half{Intent: matrix.Deny, Isolated: true, By: s.by}
-	var open answer // the first rule that the specification leaves open
-	var near *rule  // the first rule that wants this peer on another port
-	for i, r := range s.rules {
-		a, peerFits := r.answer(peer.id, f, dst)
-		switch {
-		case a.is == yes:
-			half.Intent, half.By = matrix.Allow, r.by
-			half.Reason = fmt.Sprintf("%s rule %d allows %s", r.by[0].Policy, r.by[0].Rule, s.word)
-			return half
-		case a.is == maybe && open.is == no:
-			open, half.By = a, s.rules[i].by
-		case peerFits && near == nil:
-			near = r
-		}
-	}
+// distance is what two endpoints are to each other beside what they are.
+type distance uint8
+
+const (
+	apart   distance = iota
+	itself           // one and the same
+	onNode           // the sender speaks from the receiver's node
+	unclear          // it may, or it may not
+
+	distances = 4
+)
+
+func distanceOf(from, to *endpoint) distance {
 	switch {
-	case open.is == maybe:
-		half.Intent, half.Reason = matrix.Undefined, open.why
-	case self.HostNetwork:
-		half.Intent = matrix.Undefined
-		half.Reason = fmt.Sprintf("%s shares its node's network, and the specification leaves open whether policies select it", self.Name)
-	case s.word == "ingress" && peer.HostNetwork:
-		half.Intent = matrix.Undefined
-		half.Reason = fmt.Sprintf("%s shares its node's network, and a node may always reach its own pods", peer.Name)
-	default:
-		half.Reason = s.denied(self, peer, f, near)
+	case from.id == to.id && from.name == to.name:
+		return itself
+	case !from.class.nature.onHost() || !to.class.nature.isPod():
+		return apart
+	case from.node == "" || to.node == "":
+		return unclear
+	case from.node == to.node:
+		return onNode
 	}
-	return half
-}
-
-// denied says in words why no rule allows the flow.
-func (s *side) denied(self, peer *pod, f matrix.Flow, near *rule) string {
-	var b strings.Builder
-	toward := "to"
-	if s.word == "ingress" {
-		toward = "from"
-	}
-	fmt.Fprintf(&b, "%s is isolated for %s by ", self.Name, s.word)
-	for i, ref := range s.by {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(ref.Policy)
-	}
-	fmt.Fprintf(&b, ", and no rule allows %s/%d %s %s", f.Protocol, f.Port, toward, peer.Name)
-	if near != nil {
-		fmt.Fprintf(&b, " (%s rule %d fits the pods but not the port)", near.by[0].Policy, near.by[0].Rule)
-	}
-	return b.String()
+	return apart
 }
 
 // Matrix decides every flow of an index.

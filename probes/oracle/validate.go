@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -15,33 +14,34 @@ import (
 )
 
 // peer compiles one entry of from or to.
-func (at place) peer(i int, p networkingv1.NetworkPolicyPeer) peer {
+func (at place) peer(i int, home string, p networkingv1.NetworkPolicyPeer) peer {
 	at.field += fmt.Sprintf(": peer %d", i)
-	var out peer
+	words := &at.c.lexicon
 	switch {
 	case p.IPBlock != nil && (p.PodSelector != nil || p.NamespaceSelector != nil):
 		at.add("has an ipBlock and a selector", "write them as two entries of the list")
 	case p.IPBlock != nil:
-		out.block = at.block(*p.IPBlock)
+		return peer{by: byAddress, blocks: []int{words.block(at.block(*p.IPBlock))}}
 	case p.PodSelector == nil && p.NamespaceSelector == nil:
 		at.add("is empty", "set podSelector, namespaceSelector or ipBlock; {} as podSelector means all pods of the namespace")
-		out.pod = labels.Nothing()
+		return peer{}
 	}
+	out := peer{by: byLabels, home: home, namespaces: -1, pods: -1}
 	if p.NamespaceSelector != nil {
-		out.namespace = at.selector("namespaceSelector", p.NamespaceSelector)
+		out.home, out.namespaces = "", at.selector(&words.namespaces, "namespaceSelector", p.NamespaceSelector)
 	}
 	if p.PodSelector != nil {
-		out.pod = at.selector("podSelector", p.PodSelector)
+		out.pods = at.selector(&words.pods, "podSelector", p.PodSelector)
 	}
 	return out
 }
 
 // block compiles an ipBlock; what is invalid holds nothing.
-func (at place) block(b networkingv1.IPBlock) *block {
+func (at place) block(b networkingv1.IPBlock) block {
 	var out block
 	var ok bool
 	if out.cidr, ok = at.cidr("ipBlock.cidr", b.CIDR); !ok {
-		return &block{}
+		return block{}
 	}
 	for _, text := range b.Except {
 		e, ok := at.cidr("ipBlock.except", text)
@@ -53,7 +53,7 @@ func (at place) block(b networkingv1.IPBlock) *block {
 			out.except = append(out.except, e)
 		}
 	}
-	return &out
+	return out
 }
 
 func (at place) cidr(field, text string) (netip.Prefix, bool) {
@@ -80,18 +80,31 @@ func (at place) port(i int, p networkingv1.NetworkPolicyPort) (portRange, bool) 
 	switch {
 	case p.Port == nil:
 	case p.Port.Type == intstr.String:
-		out.name = p.Port.StrVal
-		if faults := validation.IsValidPortName(out.name); len(faults) > 0 {
-			at.add(fmt.Sprintf("%q is not a port name: %s", out.name, strings.Join(faults, ", ")), "write a number without quotes, or the name of a container port")
-		}
-	case p.Port.IntVal < 1 || p.Port.IntVal > 65535:
-		at.add(fmt.Sprintf("port %d is out of range", p.Port.IntVal), "write a number from 1 to 65535")
+		out.name = at.portName(p.Port.StrVal)
 	default:
-		out.low = uint16(p.Port.IntVal) //nolint:gosec // checked above
+		out.low = at.number(p.Port.IntVal)
 		out.high = out.low
 	}
 	at.endPort(p, &out)
 	return out, len(*at.c.found) == before
+}
+
+// portName is one that endpoints can be told apart by from now on.
+func (at place) portName(name string) string {
+	if faults := validation.IsValidPortName(name); len(faults) > 0 {
+		at.add(fmt.Sprintf("%q is not a port name: %s", name, strings.Join(faults, ", ")), "write a number without quotes, or the name of a container port")
+	}
+	at.c.lexicon.portNames[name] = true
+	return name
+}
+
+// number of a port.
+func (at place) number(n int32) uint16 {
+	if n < 1 || n > 65535 {
+		at.add(fmt.Sprintf("port %d is out of range", n), "write a number from 1 to 65535")
+		return 0
+	}
+	return uint16(n) //nolint:gosec // checked above
 }
 
 func (at place) endPort(p networkingv1.NetworkPolicyPort, out *portRange) {

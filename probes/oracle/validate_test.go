@@ -7,10 +7,13 @@ import (
 	"github.com/segtest/segtest/probes/oracle"
 )
 
-func TestNewRefuses(t *testing.T) {
-	t.Parallel()
+// refusal is a policy that cannot be judged; a number in front of its name is
+// that of the case in the catalogue.
+type refusal struct{ name, policy, want string }
+
+func refusals() []refusal {
 	peer := func(p string) string { return `x/p: {podSelector: {}, ingress: [{from: [` + p + `]}]}` }
-	for _, c := range []struct{ name, policy, want string }{
+	return []refusal{
 		{"bad operator", `x/p: {podSelector: {matchExpressions: [{key: a, operator: Like, values: [b]}]}}`, `0.yaml:1:1: policy x/p: podSelector is invalid`},
 		{"In without values", peer(`{podSelector: {matchExpressions: [{key: a, operator: In}]}}`), `0.yaml:10:5: policy x/p: ingress[0]: peer 0: podSelector is invalid`},
 		{"bad label value", peer(`{namespaceSelector: {matchLabels: {a: "b c"}}}`), `peer 0: namespaceSelector is invalid`},
@@ -34,7 +37,12 @@ func TestNewRefuses(t *testing.T) {
 		{"no namespace", `/p: {podSelector: {}}`, `has no namespace: set metadata.namespace`},
 		{"no name", `x/: {podSelector: {}}`, `has no name: set metadata.name`},
 		{"egress", `x/p: {podSelector: {}, egress: [{}, {to: [{}]}]}`, `0.yaml:21:5: policy x/p: egress[1]: peer 0: is empty`},
-	} {
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
+	for _, c := range refusals() {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			o, err := oracle.New(grid(c.policy))

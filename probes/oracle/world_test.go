@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	policyv1alpha2 "sigs.k8s.io/network-policy-api/apis/v1alpha2"
 	"sigs.k8s.io/yaml"
 
 	"github.com/segtest/segtest/probes/matrix"
@@ -71,6 +72,65 @@ func policy(text string, n int) oracle.Policy {
 	return p
 }
 
+// clusterPolicy reads "Kind name: spec"; the kind may be left out. The n-th one
+// stands at c<n>.yaml:1:1, its rules likewise to those of policy.
+func clusterPolicy(text string, n int) oracle.ClusterPolicy {
+	name, spec, ok := strings.Cut(text, ": ")
+	if !ok {
+		panic("a test policy is \"name: spec\", not " + text)
+	}
+	p := oracle.ClusterPolicy{ClusterNetworkPolicy: &policyv1alpha2.ClusterNetworkPolicy{}}
+	if kind, rest, ok := strings.Cut(name, " "); ok {
+		p.Kind, name = kind, rest
+	}
+	p.Name = name
+	if err := yaml.UnmarshalStrict([]byte(spec), &p.Spec); err != nil {
+		panic(fmt.Sprintf("test policy %s: %v", text, err))
+	}
+	file := fmt.Sprintf("c%d.yaml", n)
+	p.Origin = oracle.Origin{File: file, Line: 1, Column: 1}
+	for i := range p.Spec.Ingress {
+		p.Ingress = append(p.Ingress, oracle.Origin{File: file, Line: 10 + i, Column: 5})
+	}
+	for i := range p.Spec.Egress {
+		p.Egress = append(p.Egress, oracle.Origin{File: file, Line: 20 + i, Column: 5})
+	}
+	return p
+}
+
+// under puts a world under cluster-wide policies.
+func under(w oracle.World, policies ...string) oracle.World {
+	for i, text := range policies {
+		w.ClusterPolicies = append(w.ClusterPolicies, clusterPolicy(text, i))
+	}
+	return w
+}
+
+// hosted puts the pods a on node one, the pods b on node two, and leaves open
+// where the pods c are. The nodes have 192.168.0.1 and .2, the pods addresses
+// too.
+func hosted(w oracle.World) oracle.World {
+	w = addressed(w)
+	for i, name := range []string{"one", "two"} {
+		w.Nodes = append(w.Nodes, oracle.Node{
+			Name: name, Labels: map[string]string{"node": name},
+			Addresses: []netip.Addr{netip.AddrFrom4([4]byte{192, 168, 0, byte(i + 1)}), netip.MustParseAddr(fmt.Sprintf("fd01::%x", i+1))},
+		})
+	}
+	for i := range w.Pods {
+		w.Pods[i].Node = map[string]string{"a": "one", "b": "two"}[w.Pods[i].Name.Name()]
+	}
+	return w
+}
+
+// onHost lets pods share their node's network.
+func onHost(w oracle.World, pods ...matrix.Endpoint) oracle.World {
+	for _, name := range pods {
+		w = tweak(w, name, func(p *oracle.Pod) { p.HostNetwork, p.Addresses = true, nil })
+	}
+	return w
+}
+
 // tweak changes one pod of a world.
 func tweak(w oracle.World, name matrix.Endpoint, change func(*oracle.Pod)) oracle.World {
 	for i := range w.Pods {
@@ -109,19 +169,6 @@ func mustFlow(tb testing.TB, s string) matrix.Flow {
 		tb.Fatal(err)
 	}
 	return f
-}
-
-// allFlows asks every pod about every pod's ports and one port that nobody has.
-func allFlows(w oracle.World) *matrix.Index {
-	var flows []matrix.Flow
-	for _, from := range w.Pods {
-		for _, to := range w.Pods {
-			for _, p := range append([]oracle.Port{{Protocol: matrix.TCP, Port: 9999}}, to.Ports...) {
-				flows = append(flows, matrix.Flow{From: from.Name, To: to.Name, Protocol: p.Protocol, Port: p.Port})
-			}
-		}
-	}
-	return matrix.NewIndex(flows)
 }
 
 func invalid(err error) []*oracle.InvalidError {
