@@ -9,7 +9,7 @@ LDFLAGS := -X 'github.com/segtest/segtest/fixtures/image.checkout=$(CURDIR)'
 
 .PHONY: help
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## the main job from nothing: plan, cluster, policies, probes, three faults, JUnit
@@ -17,11 +17,15 @@ demo: ## the main job from nothing: plan, cluster, policies, probes, three fault
 
 .PHONY: test
 test: ## every test, from nothing: unit, real kernel, kind; sets up what it needs
-	@hack/test.sh unit kernel e2e
+	@hack/test.sh unit differential kernel e2e
 
 .PHONY: test-unit
 test-unit: ## unit tests with the race detector; no Docker, no root, under a minute
 	@hack/test.sh unit
+
+.PHONY: test-differential
+test-differential: ## the oracle against other engines: a million random packets; no Docker, no root
+	@hack/test.sh differential
 
 .PHONY: test-kernel
 test-kernel: ## probes on the real kernel in network namespaces; root
@@ -32,8 +36,16 @@ test-e2e: ## tests on real kind clusters; Docker
 	@hack/test.sh e2e
 
 .PHONY: bench
-bench: ## segtest's matrix against cyclonus's on one cluster, agent and harness sizes
+bench: bench-oracle bench-mutate ## segtest's matrix against cyclonus's on one cluster, agent and harness sizes
 	@hack/bench/run.sh
+
+.PHONY: bench-oracle
+bench-oracle: ## the oracle against cyclonus's simulation, 3 million flows; no cluster
+	@hack/bench/oracle.sh
+
+.PHONY: bench-mutate
+bench-mutate: ## 1,000 mutants of the online shop's policies; no cluster
+	$(GO) test -run '^$$' -bench OnlineShop -benchtime 5x ./probes/mutate
 
 .PHONY: build
 build: ## bin/segtest
@@ -76,6 +88,8 @@ fuzz: ## a minute of fuzzing for each target
 	$(GO) test -run '^$$' -fuzz FuzzLoad -fuzztime 1m ./fixtures/scenario
 	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime 1m ./fixtures/manifest
 	$(GO) test -run '^$$' -fuzz FuzzRead -fuzztime 1m ./suites/run/record
+	$(GO) test -run '^$$' -fuzz FuzzSpecs -fuzztime 1m ./probes/oracle
+	$(GO) test -run '^$$' -fuzz FuzzWorlds -fuzztime 1m ./probes/oracle
 
 .PHONY: clean-clusters
 clean-clusters: build ## remove what killed runs left

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the named parts of the tests (unit, kernel, e2e), sets up what each
+# Runs the named parts of the tests (unit, differential, kernel, e2e), sets up what each
 # needs, and ends with the time of each part and go test's own summary lines.
 # Exits 1 when a test fails, 3 where the host lacks what a part needs.
 # shellcheck disable=SC2317 # the parts are called by name
@@ -37,6 +37,12 @@ unit() {
     part unit-image go -C hack/node-image/routed test ./...
 }
 
+# The oracle against other engines: a million random packets, and the data of
+# the catalogue. A module of its own.
+differential() {
+  part differential go -C hack/differential test -count=1 ./...
+}
+
 kernel() {
   part kernel-host kernel_host &&
     part kernel env SEGTEST_NETNS=1 go test -count=1 -timeout 10m ./probes/netns/...
@@ -64,8 +70,8 @@ e2e() {
 need_go
 for name in "$@"; do
   case $name in
-    unit | kernel | e2e) "$name" || break ;;
-    *) echo "hack/test.sh: no part $name (unit, kernel, e2e)" >&2; exit 2 ;;
+    unit | differential | kernel | e2e) "$name" || break ;;
+    *) echo "hack/test.sh: no part $name (unit, differential, kernel, e2e)" >&2; exit 2 ;;
   esac
 done
 

@@ -44,7 +44,7 @@ type pass struct {
 }
 
 func timeSegtest(ctx context.Context, in inputs, place *stage, progress cluster.Progress) (f segtestFigures, err error) {
-	sc, err := scenario.Load(in.scenario)
+	sc, err := scenario.Loader{}.LoadContext(ctx, in.scenario)
 	if err != nil {
 		return f, err
 	}
