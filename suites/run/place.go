@@ -110,8 +110,9 @@ func deployPlan(sc *scenario.Scenario, runID, probeImage string) deploy.Plan {
 	for _, ns := range sc.Namespaces {
 		plan.Namespaces = append(plan.Namespaces, deploy.Namespace{Name: ns.Name, Labels: ns.Labels})
 	}
+	services, _ := teamServices(sc) // CheckDeploy has reported what is left out
 	for _, w := range sc.Workloads {
-		dw := deploy.Workload{Namespace: w.Namespace, Name: w.Name, Labels: w.Labels, Replicas: w.Replicas, Near: w.Near}
+		dw := deploy.Workload{Namespace: w.Namespace, Name: w.Name, Labels: w.Labels, Replicas: w.Replicas, Near: w.Near, Service: services[w.Key()]}
 		for _, p := range w.Ports {
 			dw.Ports = append(dw.Ports, oracle.Port{Name: p.Name, Protocol: p.Protocol, Port: p.Port})
 		}

@@ -94,6 +94,9 @@ func New(opts Options) (*Session, error) {
 	if opts.Progress == nil {
 		opts.Progress = func(string, ...any) {}
 	}
+	if err := CheckDeploy(opts.Scenario); err != nil {
+		return nil, err
+	}
 	subject, err := compute(opts.Scenario, opts.Select)
 	if err != nil {
 		return nil, err
