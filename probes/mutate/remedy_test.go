@@ -1,0 +1,222 @@
+package mutate_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/segtest/segtest/fixtures/scenario"
+	"github.com/segtest/segtest/probes/matrix"
+	"github.com/segtest/segtest/probes/mutate"
+	"github.com/segtest/segtest/probes/oracle"
+)
+
+const someWorkloads = `apiVersion: segtest.dev/v1alpha1
+kind: Scenario
+metadata: {name: some}
+workloads:
+  - {name: web, namespace: shop, labels: {app: web}, replicas: 2, ports: [{name: http, port: 8080}]}
+  - {name: db, namespace: shop, labels: {app: db}, ports: [{port: 5432}]}
+  - {name: logs, namespace: shop, labels: {app: logs}, ports: [{port: 443}, {port: 514, protocol: UDP}]}
+  - {name: visitor, namespace: lab, labels: {app: visitor}, ports: [{port: 8080}]}
+policies: [policies.yaml]
+expect:
+`
+
+func networkPolicy(spec string) string {
+	return "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, namespace: shop}\nspec: " + spec + "\n"
+}
+
+// load a scenario from its parts.
+func load(t *testing.T, expect, policies string) *scenario.Scenario {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{"scenario.yaml": someWorkloads + expect, "policies.yaml": policies} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sc, err := scenario.Load(filepath.Join(dir, "scenario.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sc
+}
+
+// find a mutant by its ID.
+func find(t *testing.T, r mutate.Result, id string) mutate.Judged {
+	t.Helper()
+	var ids []string
+	for _, j := range r {
+		if j.ID() == id {
+			return j
+		}
+		ids = append(ids, j.ID())
+	}
+	t.Fatalf("there is no mutant %q; there are:\n%s", id, strings.Join(ids, "\n"))
+	return mutate.Judged{}
+}
+
+func TestRemedy(t *testing.T) {
+	t.Parallel()
+	const nobody = "  rules:\n    - deny: {from: shop/db, to: lab/visitor}\n"
+	for _, c := range []struct {
+		name, expect, policies, mutant string
+		want                           mutate.Remedy
+	}{
+		{
+			"a declared port that nobody states", nobody,
+			networkPolicy("{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 5432}]}]}"),
+			"drop-peer shop/p ingress[0].from[0]",
+			mutate.Remedy{Paste: "- deny: {from: lab/visitor, to: shop/db, ports: [TCP/5432]}", Under: "expect.rules"},
+		},
+		{
+			"a whole workload, and what is allowed", nobody,
+			networkPolicy("{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: http}]}]}"),
+			"drop-rule shop/p ingress[0]",
+			mutate.Remedy{Paste: "- allow: {from: shop/web, to: shop/web, ports: [TCP/8080]}", Under: "expect.rules"},
+		},
+		{
+			"one pod of a workload", nobody,
+			networkPolicy("{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {apps.kubernetes.io/pod-index: \"1\"}}}], ports: [{port: 5432}]}]}"),
+			"drop-rule shop/p ingress[0]",
+			mutate.Remedy{Paste: "- allow: {from: shop/web-1, to: shop/db, ports: [TCP/5432]}", Under: "expect.rules"},
+		},
+		{
+			"the canary of a protocol without declared ports", nobody,
+			networkPolicy("{podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: 5432}]}]}"),
+			"drop-ports shop/p ingress[0].ports",
+			mutate.Remedy{Paste: "- deny: {from: lab/visitor, to: shop/db, ports: [UDP/any]}", Under: "expect.rules"},
+		},
+		{
+			"the canary beside a port of which the contrary is declared", "  rules:\n    - allow: {from: shop/web, to: shop/db, ports: [TCP/5432]}\n",
+			networkPolicy("{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 90}]}]}"),
+			"drop-ports shop/p ingress[0].ports",
+			mutate.Remedy{Paste: "- deny: {from: shop/web, to: shop/db, ports: [UDP/any]}", Under: "expect.rules"},
+		},
+		{
+			"the canary beside allowed ports", nobody,
+			networkPolicy("{podSelector: {matchLabels: {app: logs}}, ingress: [{ports: [{port: 443}, {port: 514, protocol: UDP}]}]}"),
+			"drop-ports shop/p ingress[0].ports",
+			mutate.Remedy{Paste: "default: deny", Under: "expect"},
+		},
+		{
+			"the canary allowed beside denied ports", nobody,
+			networkPolicy("{podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: 60000, endPort: 65535}]}]}"),
+			"drop-rule shop/p ingress[0]",
+			mutate.Remedy{Hint: "ports: [any] would also allow what the policies deny: declare TCP/65000 among the ports of shop/db"},
+		},
+		{
+			"an expectation that does not hold", "  rules:\n    - deny: {from: \"*\", to: shop/db}\n",
+			networkPolicy("{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 5432}]}]}"),
+			"drop-rule shop/p ingress[0]",
+			mutate.Remedy{Hint: "the policies break the expectation already (deny is declared): mend that first"},
+		},
+		{
+			"a port that nobody asks", "  default: deny\n",
+			networkPolicy("{podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: 90, endPort: 99}]}]}"),
+			"widen-range shop/p ingress[0].ports[0]",
+			mutate.Remedy{Hint: "nobody asks TCP/100: declare it among the ports of shop/db"},
+		},
+		{
+			"the outside below a block", "  default: deny\n",
+			networkPolicy("{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 203.0.113.0/24}}]}]}"),
+			"widen-cidr shop/p egress[0].to[0].ipBlock.cidr",
+			mutate.Remedy{Hint: "expectations speak of pods only"},
+		},
+		{
+			"the outside above a block", "  default: deny\n",
+			networkPolicy("{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 203.0.112.0/24}}]}]}"),
+			"widen-cidr shop/p egress[0].to[0].ipBlock.cidr",
+			mutate.Remedy{Hint: "expectations speak of pods only"},
+		},
+		{
+			"what is undefined", "  default: deny\n",
+			networkPolicy("{podSelector: {}, policyTypes: [Egress]}") + "---\napiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {name: names}\n" +
+				"spec: {tier: Admin, priority: 1, subject: {namespaces: {}}, egress: [{action: Accept, to: [{domainNames: [example.com]}]}]}\n",
+			"drop-rule ClusterNetworkPolicy names egress[0]",
+			mutate.Remedy{Hint: "the specification leaves open what happens before or after, so that no expectation is judged"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			j := find(t, score(t, load(t, c.expect, c.policies)), c.mutant)
+			if j.Fate != mutate.Survived || j.Remedy != c.want {
+				t.Errorf("%s is %s\ngot  %+v\nwant %+v\nflips %v", j.ID(), j.Fate, j.Remedy, c.want, j.Flips)
+			}
+			if c.want.Paste != "" {
+				kills(t, func(rules string) *scenario.Scenario { return load(t, rules, c.policies) }, c.expect, j)
+			}
+		})
+	}
+}
+
+// kills pastes the remedy: then the mutant is killed, and the policies as they
+// are do what a pasted rule states.
+func kills(t *testing.T, load func(expect string) *scenario.Scenario, expect string, j mutate.Judged) {
+	t.Helper()
+	if j.Remedy.Under == "expect" {
+		expect = "  " + j.Remedy.Paste + "\n" + expect
+	} else {
+		expect += "    " + j.Remedy.Paste + "\n"
+	}
+	sc := load(expect)
+	if now := find(t, score(t, sc), j.ID()); now.Fate != mutate.Killed {
+		t.Errorf("with %q %s is %s", j.Remedy.Paste, j.ID(), now.Fate)
+	}
+	if j.Remedy.Under == "expect" {
+		return // of a default nobody says that the policies do it everywhere
+	}
+	o, err := oracle.New(sc.World())
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := sc.Expect.Rules[len(sc.Expect.Rules)-1]
+	for f, declared := range sc.Expand().Declared.All() {
+		if now := o.Decide(f).Intent; declared.Origin == last.Origin && now != declared.Intent {
+			t.Errorf("%q states %s as %s, and the policies %s it", j.Remedy.Paste, f, declared.Intent, now)
+		}
+	}
+}
+
+// Under a cluster-wide policy that lets no pod reach another, mistakes in a
+// NetworkPolicy concern the outside alone.
+func TestOtherPoliciesCount(t *testing.T) {
+	t.Parallel()
+	const deny = "---\napiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {name: nobody}\n" +
+		"spec: {tier: Admin, priority: 1, subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {}}]}]}\n"
+	network, cluster := 0, 0
+	for _, j := range score(t, load(t, "  default: deny\n", networkPolicy("{podSelector: {}, ingress: [{from: [{namespaceSelector: {}}]}]}")+deny)) {
+		if j.At.Kind != "" {
+			cluster++
+			if j.Fate != mutate.Killed {
+				t.Errorf("%s is %s, want killed", j.ID(), j.Fate)
+			}
+			continue
+		}
+		network++
+		if j.Fate == mutate.Killed || j.Fate == mutate.Survived && j.Flips[0].Flow.From.Namespace() != "world" {
+			t.Errorf("%s is %s: %v", j.ID(), j.Fate, j.Flips)
+		}
+	}
+	if network < 5 || cluster < 5 {
+		t.Errorf("only %d and %d mutants", network, cluster)
+	}
+}
+
+// An expectation of nothing kills nothing, and there is no score without mutants.
+func TestScoreOfNothing(t *testing.T) {
+	t.Parallel()
+	w := shop(t, "online-shop").World()
+	r, err := mutate.Score(t.Context(), w, nil, []matrix.Family{matrix.IPv4}, mutate.Mutants(w, mutate.Operators()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if score, ok := r.Score(); r.Count(mutate.Killed) != 0 || r.Count(mutate.Survived) < 50 || score != 0 || !ok {
+		t.Errorf("%d are killed, %d survive, score %v %t", r.Count(mutate.Killed), r.Count(mutate.Survived), score, ok)
+	}
+	if _, ok := (mutate.Result{}).Score(); ok {
+		t.Error("no mutants have a score")
+	}
+}
