@@ -27,6 +27,8 @@ type rule struct {
 var rules = []rule{
 	{"probes/matrix", nil, "the vocabulary stands on the standard library alone"},
 	{"probes/oracle", []string{"probes/matrix"}, "the oracle is pure: no cluster, clock or chance"},
+	{"probes/oracle/cases", []string{"probes/matrix", "probes/oracle"}, "cases as data: it decides nothing"},
+	{"probes/mutate", []string{"probes/matrix", "probes/oracle"}, "mistakes in policies, judged by the oracle alone"},
 	{"probes/wire", []string{"probes/matrix"}, "both ends speak it; it must stay small"},
 	{"probes/agent/...", []string{"probes/wire", "probes/matrix", "probes/agent"}, "the agent must stay small"},
 	{"probes/prober", []string{"probes/wire", "probes/matrix"}, "it asks agents, wherever they run"},
@@ -34,6 +36,8 @@ var rules = []rule{
 	{"probes/simnet/...", []string{"probes/matrix", "probes/oracle", "probes/prober", "probes/wire", "fixtures/cluster"}, "a network in memory stands in for a cluster"},
 	{"fixtures/manifest", []string{"probes/oracle", "probes/matrix"}, "files become a World"},
 	{"fixtures/scenario", []string{"probes/oracle", "probes/matrix", "fixtures/manifest"}, "the file format knows no cluster"},
+	{"fixtures/lint", []string{"probes/oracle", "probes/matrix", "fixtures/manifest", "fixtures/scenario"}, "rules over what was read; pure"},
+	{"fixtures/revision/...", nil, "Git as files; it knows neither scenarios nor policies"},
 	{"fixtures/catalog", nil, "shipped files only"},
 	{"fixtures/cluster", []string{"probes/matrix"}, "small interfaces"},
 	{"fixtures/cluster/e2eprovider", []string{"fixtures/cluster", "fixtures/cluster/kindcluster", "probes/matrix"}, "kind as e2e-framework wants it, through our provider"},
@@ -44,7 +48,11 @@ var rules = []rule{
 	{"suites/run/record", []string{"probes/matrix", "probes/oracle", "probes/wire"}, "a history can be judged on any machine"},
 	{"suites/run", []string{"probes/...", "fixtures/...", "chaos/...", "suites/run/record"}, "makes the history; judges nothing"},
 	{"suites/judge", []string{"probes/oracle", "probes/matrix", "probes/wire", "suites/run/record"}, "pure, so that a dispute can be replayed"},
-	{"suites/report", []string{"suites/judge", "suites/run/record", "probes/oracle", "probes/matrix"}, "pure renderers of a Result"},
+	{"suites/plan", []string{"suites/judge", "suites/run/record", "fixtures/scenario", "probes/oracle", "probes/matrix"}, "what is known without a cluster; pure"},
+	{"suites/edit", []string{"suites/plan", "probes/oracle", "probes/matrix"}, "tries edits out with the oracle; pure"},
+	{"suites/diff", []string{"suites/plan", "fixtures/revision", "fixtures/scenario", "probes/oracle", "probes/matrix"}, "two plans side by side; of revision it knows what a commit is"},
+	{"suites/bisect", []string{"fixtures/revision", "fixtures/manifest", "fixtures/scenario", "probes/oracle", "probes/matrix"}, "the oracle walks the history"},
+	{"suites/report", []string{"suites/edit", "suites/bisect", "suites/diff", "suites/judge", "suites/plan", "suites/run/record", "fixtures/lint", "fixtures/revision", "probes/mutate", "probes/oracle", "probes/matrix"}, "pure renderers of results, plans, findings and mutants"},
 	{"suites/specs", []string{"suites/run", "suites/run/record", "suites/judge", "fixtures/scenario", "probes/matrix", "probes/oracle"}, "the Ginkgo tree around one pass"},
 	{"suites/...", []string{"suites/...", "fixtures/...", "probes/...", "chaos/..."}, "suites may use everything"},
 	{"hack/bench/...", []string{"suites/...", "fixtures/...", "probes/..."}, "measures what the suites do"},
@@ -59,6 +67,7 @@ var outside = []struct {
 }{
 	{"sigs.k8s.io/kind", []string{"fixtures/cluster/kindcluster", "fixtures/cluster/e2eprovider"}, "kind stays behind one package"},
 	{"github.com/onsi", []string{"suites/specs"}, "helpers return errors; only the specs assert"},
+	{"sigs.k8s.io/kustomize", []string{"fixtures/manifest"}, "kustomizations are built in one place, where nothing is fetched"},
 	{"github.com/spf13", []string{"cmd/..."}, "flags live in cmd"},
 	{"flag", []string{"cmd/...", "suites/specs"}, "flags live in cmd; ginkgo wants testing's flags initialised"},
 }

@@ -42,7 +42,8 @@ func half(source string, at matrix.Endpoint, h oracle.Half) []Rule {
 // origin is the line to look at first. Where the policies are too wide or too
 // narrow it is theirs, else the one that states the expectation.
 func origin(f record.Flow, k Kind) oracle.Origin {
-	policy := deciding(f.Computed)
+	by, _ := Deciding(f.Computed)
+	policy := by.Origin
 	switch k {
 	case KindTooWide, KindTooWideDiffers, KindTooNarrow, KindTooNarrowDiffers:
 		if !policy.IsZero() {
@@ -56,14 +57,14 @@ func origin(f record.Flow, k Kind) oracle.Origin {
 	return f.Declared.Origin
 }
 
-// deciding is the line of the rule that decided: on a deny that of the half
-// that denies, on an allow that of the receiver, else of the sender.
-func deciding(d oracle.Decision) oracle.Origin {
-	halves := []oracle.Half{d.Ingress, d.Egress}
-	for _, h := range halves {
+// Deciding is the rule that decided, or the policy where that did: on a deny that
+// of the half that denies, on an allow that of the receiver, else of the sender.
+// It is false where no policy was asked.
+func Deciding(d oracle.Decision) (oracle.RuleRef, bool) {
+	for _, h := range []oracle.Half{d.Ingress, d.Egress} {
 		if h.Intent == d.Intent && len(h.By) > 0 {
-			return h.By[0].Origin
+			return h.By[0], true
 		}
 	}
-	return oracle.Origin{}
+	return oracle.RuleRef{}, false
 }

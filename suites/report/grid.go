@@ -16,6 +16,9 @@ type gridCell struct {
 	glyph  glyph
 	text   string // instead of the glyph's symbol, where it is not ""
 	canary bool
+	weight int // flows that the cell stands for; 0 is 1
+	// Of a plan, which has no glyph of its own for each way to differ.
+	declared, computed matrix.Intent
 }
 
 // column is one listening port: all that a flow says but its sender.
@@ -56,7 +59,7 @@ type grid struct {
 	// workload can be one row and several columns.
 	foldedRows    map[matrix.Endpoint]int
 	foldedColumns map[matrix.Endpoint]int
-	canary        int // cells of canary columns that are not shown
+	canary        int // flows of canary columns that are not shown
 	ajar          int // those of them that are open
 }
 
@@ -95,20 +98,21 @@ func replicas(cells []gridCell) map[matrix.Endpoint]int {
 	return count
 }
 
-// dropCanaries leaves out the canary ports of receivers on which all is well.
+// dropCanaries leaves out the canary ports of workloads on which all is well.
 func (g *grid) dropCanaries(cells []gridCell) []gridCell {
 	bad := map[matrix.Endpoint]bool{}
 	for _, c := range cells {
 		if c.canary && !c.glyph.good() {
-			bad[c.flow.To] = true
+			bad[base(c.flow.To)] = true
 		}
 	}
 	var kept []gridCell
 	for _, c := range cells {
-		if c.canary && !bad[c.flow.To] {
-			g.canary++
+		if c.canary && !bad[base(c.flow.To)] {
+			flows := max(c.weight, 1)
+			g.canary += flows
 			if c.glyph == isOpen {
-				g.ajar++
+				g.ajar += flows
 			}
 			continue
 		}
@@ -218,12 +222,13 @@ func (g *grid) canaries() string {
 	return fmt.Sprintf("and %s to the undeclared port: %d denied, %d to pods that nothing isolates", count(g.canary, "flow"), g.canary-g.ajar, g.ajar)
 }
 
-// label is a row's or column's name, with the number of replicas.
+// label is a row's or column's name on one line, with the number of replicas.
 func label(folded map[matrix.Endpoint]int, e matrix.Endpoint) string {
+	name := strings.Join(strings.Fields(clean(string(e))), " ")
 	if n := folded[e]; n > 0 {
-		return fmt.Sprintf("%s ×%d", e, n)
+		return fmt.Sprintf("%s ×%d", name, n)
 	}
-	return string(e)
+	return name
 }
 
 // used lists the glyphs that occur, in their order.

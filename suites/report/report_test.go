@@ -121,8 +121,10 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("%s says %v", f.Name, err)
 		}
 	}
-	if err := report.PlanText(full{}, shopFlows(), report.TextOptions{}); !errors.Is(err, errFull) {
-		t.Errorf("the plan says %v", err)
+	for _, f := range report.PlanFormats() {
+		if err := f.Write(full{}, sheet(shopFlows()), report.FoldReplicas, report.TextOptions{}); !errors.Is(err, errFull) {
+			t.Errorf("the plan as %s says %v", f.Name, err)
+		}
 	}
 }
 

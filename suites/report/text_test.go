@@ -27,7 +27,7 @@ func text(t *testing.T, r judge.Result, o report.TextOptions) string {
 func plan(t *testing.T, flows []record.Flow, o report.TextOptions) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := report.PlanText(&b, flows, o); err != nil {
+	if err := report.PlanTable(&b, sheet(flows), report.FoldReplicas, o); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()

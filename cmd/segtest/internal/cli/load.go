@@ -2,11 +2,15 @@ package cli
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/segtest/segtest/chaos/kinds"
 	"github.com/segtest/segtest/chaos/profiles"
@@ -15,16 +19,39 @@ import (
 	"github.com/segtest/segtest/suites/run"
 )
 
+// loading is how a verb reads scenarios. The zero value runs no command.
+type loading struct{ allowExec bool }
+
+// flag adds --allow-exec to a verb.
+func (l *loading) flag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&l.allowExec, "allow-exec", false, "run the commands that a scenario names under render; they may do anything")
+}
+
 // scenarioIs says what a SCENARIO argument may be.
-const scenarioIs = "a file, or a folder with a scenario.yaml in it"
+const scenarioIs = "a scenario file or folder, or the file or folder of manifests"
 
 // load reads a scenario and checks all of it that needs no cluster. Warnings
 // go to w.
-func load(path string, w io.Writer) (*scenario.Scenario, error) {
-	if file := runOf(path); file != "" {
-		return nil, usageError(fmt.Errorf("%s: this is the record of a run, not a scenario; judge it with: segtest report %s", file, path))
+func (l loading) load(ctx context.Context, path string, w io.Writer) (*scenario.Scenario, error) {
+	all, err := l.loadAll(ctx, path)
+	if err != nil {
+		return nil, err
 	}
-	loader := scenario.Loader{}
+	for _, warning := range all[0].Warnings {
+		fmt.Fprintf(w, "warning: %v\n", warning)
+	}
+	return all[0], nil
+}
+
+// loadAll reads scenarios, folders and files of manifests; those of manifests
+// together.
+func (l loading) loadAll(ctx context.Context, paths ...string) ([]*scenario.Scenario, error) {
+	for _, path := range paths {
+		if file := runOf(path); file != "" {
+			return nil, usageError(fmt.Errorf("%s: this is the record of a run, not a scenario; judge it with: segtest report %s", file, path))
+		}
+	}
+	loader := scenario.Loader{AllowExec: l.allowExec}
 	for _, k := range kinds.All() {
 		loader.Faults = append(loader.Faults, k.Name)
 	}
@@ -35,17 +62,17 @@ func load(path string, w io.Writer) (*scenario.Scenario, error) {
 	for _, p := range known {
 		loader.Profiles = append(loader.Profiles, p.Name)
 	}
-	sc, err := loader.Load(path)
-	if err != nil {
+	all, err := loader.LoadAll(ctx, paths...)
+	for _, sc := range all {
+		err = errors.Join(err, run.CheckFaults(sc))
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil, &exitError{code: exitInterrupted, err: context.Cause(ctx)}
+	case err != nil:
 		return nil, usageError(fmt.Errorf("the scenario has problems, nothing was created:\n%w", err))
 	}
-	if err := run.CheckFaults(sc); err != nil {
-		return nil, usageError(fmt.Errorf("the scenario has problems, nothing was created:\n%w", err))
-	}
-	for _, warning := range sc.Warnings {
-		fmt.Fprintf(w, "warning: %v\n", warning)
-	}
-	return sc, nil
+	return all, nil
 }
 
 // runOf is the record that a path leads to, as a file or in the output folder

@@ -21,6 +21,7 @@ const (
 	exitUsage        = 2   // usage or file error
 	exitEnvironment  = 3   // cluster, Docker, image
 	exitInconclusive = 4   // nothing is proven
+	exitFindings     = 5   // lint found something of the severity that fails
 	exitInterrupted  = 130 // Ctrl-C
 )
 
@@ -115,7 +116,8 @@ func newRoot(io stdio) *cobra.Command {
 a team wrote down hold on a real cluster, also while things break?
 
 Exit codes: 0 as expected, 1 expectation violated, 2 usage or file error,
-3 environment (cluster, Docker, image), 4 inconclusive, 130 interrupted.`,
+3 environment (cluster, Docker, image), 4 inconclusive, 5 lint findings,
+130 interrupted.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       buildVersion().String(),
@@ -134,8 +136,13 @@ Exit codes: 0 as expected, 1 expectation violated, 2 usage or file error,
 // verbs is the list of all verbs, in order of name.
 func verbs(io stdio) []*cobra.Command {
 	return []*cobra.Command{
+		newBisect(io),
 		newClean(io),
+		newDiff(io),
 		newDoctor(io),
+		newExplain(io),
+		newLint(io),
+		newMutate(io),
 		newPlan(io),
 		newReaper(io),
 		newReport(io),

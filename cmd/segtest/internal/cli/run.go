@@ -35,6 +35,7 @@ type runFlags struct {
 	image   string
 	probe   string
 	verbose bool
+	loading loading
 }
 
 func newRun(io stdio) *cobra.Command {
@@ -68,6 +69,7 @@ Exit codes: 0 as expected, 1 expectation violated, 2 usage or file error,
 	flags.StringVar(&f.context, "context", "", "use this context of your kubeconfig instead of a cluster of its own")
 	flags.StringVar(&f.image, "image", "", "node image (default: chosen, see 'segtest doctor')")
 	flags.StringVar(&f.probe, "probe-image", "", "probe image that every node has already (default: built and loaded)")
+	f.loading.flag(cmd)
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show Ginkgo's own output on standard error")
 	return cmd
 }
@@ -89,9 +91,12 @@ func runScenario(ctx context.Context, io stdio, path string, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	sc, err := load(path, io.err)
+	sc, err := f.loading.load(ctx, path, io.err)
 	if err != nil {
 		return err
+	}
+	if err := run.CheckDeploy(sc); err != nil {
+		return usageError(fmt.Errorf("this cannot be run yet, and nothing was created; `segtest plan` and the other verbs that need no cluster take it:\n%w", err))
 	}
 	if f.image != "" {
 		sc.Cluster.Image = f.image

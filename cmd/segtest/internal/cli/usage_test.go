@@ -14,7 +14,7 @@ import (
 func TestMisuse(t *testing.T) {
 	t.Parallel()
 	const seed = "a whole number from 0 to 18446744073709551615"
-	const verbs = "known are clean, completion, doctor, help, plan, report, run, version"
+	const verbs = "known are bisect, clean, completion, diff, doctor, explain, help, lint, mutate, plan, report, run and 1 more"
 	for _, row := range []struct{ line, want string }{
 		{"paln shop.yaml", `unknown verb "paln"; did you mean "plan"? (see segtest --help)`},
 		{"paln --help", `unknown verb "paln"; did you mean "plan"? (see segtest --help)`},
@@ -23,9 +23,11 @@ func TestMisuse(t *testing.T) {
 		{"--keep run x", `flag --keep stands before the verb; write segtest VERB --keep (see segtest --help)`},
 		{"--frob", `unknown flag --frob; known are --help, --version (see segtest --help)`},
 
-		{"plan", `plan needs a SCENARIO: a file, or a folder with a scenario.yaml in it (see segtest plan --help)`},
-		{"run", `run needs a SCENARIO: a file, or a folder with a scenario.yaml in it (see segtest run --help)`},
+		{"plan", `plan needs a SCENARIO: a scenario file or folder, or the file or folder of manifests (see segtest plan --help)`},
+		{"run", `run needs a SCENARIO: a scenario file or folder, or the file or folder of manifests (see segtest run --help)`},
 		{"run a b", `run takes one SCENARIO, not 2: ["a" "b"] (see segtest run --help)`},
+		{"diff", `diff needs a BASE: a Git revision, A..B, A...B, a scenario file, or a folder (see segtest diff --help)`},
+		{"bisect a b c", `bisect takes a FLOW and one SCENARIO, not 3 arguments: ["a" "b" "c"] (see segtest bisect --help)`},
 		{"report", `report needs a RECORD: a record.jsonl, or the output folder of a run (see segtest report --help)`},
 		{"doctor x", `doctor takes flags only, not "x" (see segtest doctor --help)`},
 		{"clean x", `clean takes flags only, not "x" (see segtest clean --help)`},
