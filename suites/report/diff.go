@@ -65,7 +65,11 @@ func diffCounts(d diff.Diff) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, kind))
 		}
 	}
-	return fmt.Sprintf("%d of %s flip: %s", d.Count(0), count(d.Compared, "flow"), strings.Join(parts, ", "))
+	verb := "flip"
+	if d.Count(0) == 1 {
+		verb = "flips"
+	}
+	return fmt.Sprintf("%d of %s %s: %s", d.Count(0), count(d.Compared, "flow"), verb, strings.Join(parts, ", "))
 }
 
 func againstText(n int) string {
@@ -76,6 +80,9 @@ func againstText(n int) string {
 }
 
 func versionText(v diff.Version) string {
+	if v.Commit.Hash == "" && strings.HasPrefix(v.File, v.Name) {
+		return v.File // it was named by its path
+	}
 	s := v.Name
 	if short := v.Commit.Short(); short != "" && !strings.HasPrefix(v.Name, short) {
 		s += " (" + short + ")"

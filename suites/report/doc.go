@@ -8,7 +8,8 @@
 // Text takes options for terminals. PlanFormats lists the forms of a plan: what
 // scenario and policies say before any cluster exists; ReachTable and ReachJSON
 // render a blast radius, ExplainText and ExplainJSON the answer about one flow,
-// LintText, LintJSON and SARIF findings.
+// LintText, LintJSON and SARIF findings, DiffText, DiffMarkdown and DiffJSON what
+// a change does, Bisected and BisectJSON which commit did it.
 //
 // To add a format: a file with its writer, a line in Formats, a line above, and
 // a golden file per result of the tests (go test ./suites/report -update).
