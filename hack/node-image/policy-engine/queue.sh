@@ -1,5 +1,6 @@
 #!/bin/sh
 # queue.sh [WORD…]: send packets to the policy engine where its own nftables rules cannot.
+# queue.sh hold: keep the engine from trying its own rules, for as long as this runs.
 #
 # The engine asks nftables for `queue`. Kernels without CONFIG_NFT_QUEUE refuse all of
 # its rules; iptables' NFQUEUE does the same there, so this script says with iptables
@@ -10,8 +11,23 @@
 #            that it can take a label back (strict mode); else only the first ones
 #
 # The rules outlive the engine, and running this again replaces them in one step.
+#
+# An engine whose rules the kernel refuses tries them again every second. Each time it
+# adds chains and the kernel takes them back, and with a chain the kernel drops every
+# packet that waits in a queue. In a table that another process owns no chain is added,
+# so `hold` owns the engine's.
 set -eu
-queue=98 # --nfqueue-id of the engine
+queue=98                    # --nfqueue-id of the engine
+table=kube-network-policies # its nftables table
+
+# hold COMMAND… runs the command, whose input is a line and then nothing, until the
+# container is stopped or its input, which nobody writes to, ends.
+hold() {
+  trap 'exit 0' TERM
+  exec 3<&0
+  { echo "add table inet $table { flags owner; }" && read -r _ <&3; } | "$@" >/dev/null &
+  wait
+}
 
 if nft -f - 2>/dev/null <<RULES
 table inet segtest-probe { chain c { queue flags bypass to 65535; }; }
@@ -19,7 +35,14 @@ RULES
 then
   nft delete table inet segtest-probe
   echo "nft queue works: leaving the rules to the engine"
+  if [ "${1:-}" = hold ]; then hold grep -q nothing; fi
   exit 0
+fi
+
+if [ "${1:-}" = hold ]; then
+  echo "keeping the engine out of table $table"
+  hold nft -i # when it ends the table is gone
+  exit
 fi
 
 flags=
