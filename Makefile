@@ -87,6 +87,7 @@ golden: ## rewrite the golden files
 fuzz: ## a minute of fuzzing for each target
 	$(GO) test -run '^$$' -fuzz FuzzLoad -fuzztime 1m ./fixtures/scenario
 	$(GO) test -run '^$$' -fuzz FuzzParse -fuzztime 1m ./fixtures/manifest
+	$(GO) test -run '^$$' -fuzz FuzzKustomization -fuzztime 1m ./fixtures/manifest
 	$(GO) test -run '^$$' -fuzz FuzzRead -fuzztime 1m ./suites/run/record
 	$(GO) test -run '^$$' -fuzz FuzzSpecs -fuzztime 1m ./probes/oracle
 	$(GO) test -run '^$$' -fuzz FuzzWorlds -fuzztime 1m ./probes/oracle
