@@ -81,7 +81,7 @@ verify: ## tidy, format and vet; the tree must stay clean
 
 .PHONY: golden
 golden: ## rewrite the golden files
-	$(GO) test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' chaos cmd fixtures probes suites | xargs -n1 dirname | sort -u | sed 's,^,./,') -update
+	$(GO) test $$(grep -rl --include='*_test.go' 'golden.Check(' chaos cmd fixtures probes suites | xargs -n1 dirname | sort -u | sed 's,^,./,') -update
 
 .PHONY: fuzz
 fuzz: ## a minute of fuzzing for each target

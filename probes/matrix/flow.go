@@ -53,6 +53,13 @@ func (p Protocol) String() string                { return protocolNames.of(p) }
 func (p Protocol) MarshalText() ([]byte, error)  { return protocolNames.marshal(p) }
 func (p *Protocol) UnmarshalText(b []byte) error { return protocolNames.unmarshal(p, b, "protocol") }
 
+// ParseProtocol reads "TCP", "UDP" or "SCTP"; anything else is no protocol.
+func ParseProtocol(s string) (Protocol, bool) {
+	var p Protocol
+	err := p.UnmarshalText([]byte(s))
+	return p, err == nil && p != 0
+}
+
 // Way is the kind of address that a Flow is addressed to. The zero value is
 // the pod's own address.
 type Way uint8

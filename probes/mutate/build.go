@@ -1,7 +1,6 @@
 package mutate
 
 import (
-	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -105,19 +104,12 @@ func (p peer) clusterPeer() policyv1alpha2.ClusterNetworkPolicyEgressPeer {
 func (r rule) protocols() []policyv1alpha2.ClusterNetworkPolicyProtocol {
 	var protocols []policyv1alpha2.ClusterNetworkPolicyProtocol
 	for _, p := range r.ports {
-		number := &policyv1alpha2.Port{Number: p.low}
+		number := policyv1alpha2.Port{Number: p.low}
 		if p.high != p.low {
-			number = &policyv1alpha2.Port{Range: &policyv1alpha2.PortRange{Start: p.low, End: p.high}}
+			number = policyv1alpha2.Port{Range: &policyv1alpha2.PortRange{Start: p.low, End: p.high}}
 		}
 		out := policyv1alpha2.ClusterNetworkPolicyProtocol{DestinationNamedPort: p.name}
-		switch p.protocol {
-		case corev1.ProtocolTCP:
-			out.TCP = &policyv1alpha2.ClusterNetworkPolicyProtocolTCP{DestinationPort: number}
-		case corev1.ProtocolUDP:
-			out.UDP = &policyv1alpha2.ClusterNetworkPolicyProtocolUDP{DestinationPort: number}
-		case corev1.ProtocolSCTP:
-			out.SCTP = &policyv1alpha2.ClusterNetworkPolicyProtocolSCTP{DestinationPort: number}
-		}
+		oracle.SetDestination(&out, oracle.ProtocolOf(&p.protocol), number)
 		protocols = append(protocols, out)
 	}
 	return protocols

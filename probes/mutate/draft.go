@@ -137,23 +137,16 @@ func clusterPeer(p policyv1alpha2.ClusterNetworkPolicyEgressPeer) peer {
 
 func clusterPort(p policyv1alpha2.ClusterNetworkPolicyProtocol) port {
 	out := port{name: p.DestinationNamedPort}
-	take := func(protocol corev1.Protocol, number *policyv1alpha2.Port) {
-		out.protocol = protocol
-		switch {
-		case number == nil:
-		case number.Range != nil:
-			out.low, out.high = number.Range.Start, number.Range.End
-		default:
-			out.low, out.high = number.Number, number.Number
-		}
+	protocol, number := oracle.Destination(p)
+	if protocol != 0 {
+		out.protocol = corev1.Protocol(protocol.String())
 	}
 	switch {
-	case p.TCP != nil:
-		take(corev1.ProtocolTCP, p.TCP.DestinationPort)
-	case p.UDP != nil:
-		take(corev1.ProtocolUDP, p.UDP.DestinationPort)
-	case p.SCTP != nil:
-		take(corev1.ProtocolSCTP, p.SCTP.DestinationPort)
+	case number == nil:
+	case number.Range != nil:
+		out.low, out.high = number.Range.Start, number.Range.End
+	default:
+		out.low, out.high = number.Number, number.Number
 	}
 	return out
 }

@@ -7,32 +7,45 @@ import (
 
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/oracle"
+	"github.com/segtest/segtest/probes/outside"
 )
 
 // group is pods of which no policy of the World, no mutant and no expectation
-// tells one from another, or a single node, or an address that stands for many.
+// tells one from another, or a single node, or a pod or an address outside that
+// stands for many.
 type group struct {
 	members []matrix.Endpoint // in order; the first two are asked for all
 	pod     *oracle.Pod       // of the first member; nil for what is no pod
+	outside *outside.Pod      // it is no pod of the World
 }
 
-// flows from one group to another, or between different members of one.
+// flows from one group to another, or between different members of one. A
+// stand-in is one, and speaks to one like it.
 func flows(from, to *group) int {
-	if from == to {
-		return len(from.members) * (len(from.members) - 1)
+	size := func(g *group) int {
+		if g.outside != nil {
+			return 1
+		}
+		return len(g.members)
 	}
-	return len(from.members) * len(to.members)
+	switch {
+	case from != to:
+		return size(from) * size(to)
+	case from.outside != nil:
+		return len(from.members) - 1
+	}
+	return len(from.members) * (len(from.members) - 1)
 }
 
 // folded is a World with at most two pods of each group.
 type folded struct {
 	world  oracle.World
-	groups []*group // pods, then nodes, then addresses
+	groups []*group // pods, then those outside, then nodes, then addresses
 	alike  Expectation
 }
 
 // fold a World. Mutants add no label to what policies tell pods apart by.
-func fold(w oracle.World, e Expectation, strangers []matrix.Endpoint) *folded {
+func fold(w oracle.World, e Expectation, pods []outside.Pod, blocks []outside.Block) *folded {
 	f := &folded{world: w, alike: e}
 	f.world.Pods = nil
 	f.world.Services = nil
@@ -55,11 +68,19 @@ func fold(w oracle.World, e Expectation, strangers []matrix.Endpoint) *folded {
 			f.world.Pods = append(f.world.Pods, *p)
 		}
 	}
+	f.world = outside.Add(f.world, pods)
+	for i := range pods {
+		g := &group{members: []matrix.Endpoint{pods[i].Name}, pod: &pods[i].Pod, outside: &pods[i]}
+		if other := pods[i].Other.Name; other != "" {
+			g.members = append(g.members, other)
+		}
+		f.groups = append(f.groups, g)
+	}
 	for _, n := range w.Nodes {
 		f.groups = append(f.groups, &group{members: []matrix.Endpoint{matrix.NodeEndpoint(n.Name)}})
 	}
-	for _, s := range strangers {
-		f.groups = append(f.groups, &group{members: []matrix.Endpoint{s}})
+	for _, b := range blocks {
+		f.groups = append(f.groups, &group{members: []matrix.Endpoint{b.Endpoint()}})
 	}
 	return f
 }

@@ -28,22 +28,32 @@ func (s *scorer) judge(m Mutant) (Judged, error) {
 	before := s.known(m, subjects)
 	var found []change
 	for i, family := range s.families {
-		for c := range s.changes(subjects, before[i], s.look(changed, subjects, family)) {
-			if c = s.complete(c, family); c.kills() {
-				j.Fate, j.Flips = Killed, []Flip{c.Flip}
-				return j, nil
+		var undefined []change
+		for c := range s.cells(subjects, before[i], s.look(changed, subjects, family)) {
+			switch {
+			case c.Before != c.After:
+				if c = s.complete(c, family); c.kills() {
+					j.Fate, j.Flips = Killed, []Flip{c.Flip}
+					return j, nil
+				}
+				found = append(found, c)
+			case c.Before == matrix.Undefined:
+				undefined = append(undefined, c)
 			}
-			found = append(found, c)
+		}
+		if len(found) == 0 && len(undefined) > 0 {
+			if found, err = s.doubtful(m, subjects, undefined, family); err != nil {
+				return j, err
+			}
 		}
 	}
 	if len(found) > 0 {
-		j.Fate = Survived
 		s.describe(&j, found)
 	}
 	return j, nil
 }
 
-// examples of flips that are shown of a surviving mutant.
+// examples of flips that are shown of a mutant that nothing kills.
 const examples = 5
 
 func (s *scorer) describe(j *Judged, found []change) {
@@ -54,7 +64,11 @@ func (s *scorer) describe(j *Judged, found []change) {
 			j.Flips = append(j.Flips, c.Flip)
 		}
 	}
-	j.Remedy = s.remedy(found)
+	switch j.Fate = found[0].rank.fate(); j.Fate {
+	case Survived:
+		j.Remedy = s.remedy(found)
+	case Unjudged, Killed, Equivalent, Beyond, Undecided:
+	}
 }
 
 // subjects of a mutant: the groups that its policy selects before or after.
@@ -178,9 +192,9 @@ type change struct {
 	rank           rank
 }
 
-// changes between two views of the same subjects. Of the second one only the
-// halves at the subjects mean something.
-func (s *scorer) changes(subjects []int, before, after view) iter.Seq[change] {
+// cells of two views of the same subjects, those without a policy left out. Of the
+// second view only the halves at the subjects mean something.
+func (s *scorer) cells(subjects []int, before, after view) iter.Seq[change] {
 	return func(yield func(change) bool) {
 		isSubject := make([]bool, len(s.groups))
 		for _, i := range subjects {
@@ -191,7 +205,10 @@ func (s *scorer) changes(subjects []int, before, after view) iter.Seq[change] {
 				return true // no policy is asked about this flow
 			}
 			now := both(egress.Egress.Intent, ingress.Ingress.Intent)
-			return now == old.Intent || yield(change{Flip: Flip{Before: old.Intent, After: now}, from: from, to: to, port: port})
+			if now == old.Intent && now != matrix.Undefined {
+				return true
+			}
+			return yield(change{Flip: Flip{Before: old.Intent, After: now}, from: from, to: to, port: port})
 		}
 		for a, i := range subjects {
 			for j := range s.groups {

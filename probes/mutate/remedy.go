@@ -13,7 +13,10 @@ import (
 type Remedy struct {
 	Paste string // YAML; a rule states what the policies do as they are
 	Under string // the field of the scenario to which it is added: "expect.rules" or "expect"
-	Hint  string // why no expectation can, and what can be done
+	// Lines of YAML for the fields "namespaces" and "workloads", where the rule is
+	// about pods that the scenario does not hold; else "".
+	Namespaces, Workloads string
+	Hint                  string // why no expectation can, and what can be done
 }
 
 // rank orders changes by what an expectation can say of them.
@@ -21,11 +24,25 @@ type rank uint8
 
 const (
 	stateable rank = iota // between pods, on a port that is asked
+	elsewhere             // likewise, where a workload is added that stands for others
+	between               // where both are added
 	violated              // likewise, and the policies do not do what is declared
 	unasked               // on a port that is not asked
-	foreign               // to or from what is no pod
+	foreign               // to or from what no scenario holds, or by a protocol that none knows
 	open                  // undefined before or after
 )
+
+// fate of a mutant of which a change of this rank is the most telling one.
+func (r rank) fate() Fate {
+	switch r {
+	case foreign:
+		return Beyond
+	case open:
+		return Undecided
+	case stateable, elsewhere, between, violated, unasked:
+	}
+	return Survived
+}
 
 // complete a change by its flow, what is declared of it, and its rank.
 func (s *scorer) complete(c change, family matrix.Family) change {
@@ -34,54 +51,72 @@ func (s *scorer) complete(c change, family matrix.Family) change {
 	if from == to {
 		c.Flow.To = to.members[1]
 	}
-	asked := slices.Contains(s.asked(from, to), port)
-	if asked {
+	asked, outer := slices.Contains(s.asked(from, to), port), from.outside != nil || to.outside != nil
+	if asked && !outer {
 		c.Declared = s.alike.Intent(c.Flow)
 	}
 	switch {
 	case c.Before == matrix.Undefined || c.After == matrix.Undefined:
 		c.rank = open
-	case from.pod == nil || to.pod == nil:
+	case !expressible(from) || !expressible(to) || !asked && port.Protocol == matrix.SCTP:
 		c.rank = foreign
-	case !asked:
+		if from.outside == nil && to.outside == nil && (from.pod == nil || to.pod == nil) {
+			c.Declared = s.alike.Intent(c.Flow) // as a snapshot does
+		}
+	case !asked && to.outside == nil:
 		c.rank = unasked
+	case from.outside != nil && to.outside != nil:
+		c.rank = between
+	case outer:
+		c.rank = elsewhere
 	case c.Declared != matrix.Unstated && c.Declared != c.Before:
 		c.rank = violated
 	}
 	return c
 }
 
-// kills reports that a run would see the mutant.
+// expressible reports that a scenario can hold a workload of the group. It cannot
+// in the namespaces that a cluster has by itself.
+func expressible(g *group) bool {
+	if g.pod == nil || g.outside == nil {
+		return g.pod != nil
+	}
+	name := g.outside.Namespace.Name
+	return name != "default" && !strings.HasPrefix(name, "kube-")
+}
+
+// kills reports that a run would see the mutant, or a plan.
 func (c change) kills() bool {
-	return c.rank == stateable && c.Declared == c.Before
+	return (c.rank == stateable || c.rank == foreign) && c.Declared == c.Before
 }
 
 // remedy of a mutant by what it changes, the most telling first.
 func (s *scorer) remedy(found []change) Remedy {
 	for _, c := range found {
-		if c.rank != stateable {
+		if c.rank > between {
 			break
 		}
 		if rule, ok := s.rule(c); ok {
-			return Remedy{Paste: rule, Under: "expect.rules"}
+			r := Remedy{Paste: rule, Under: "expect.rules"}
+			s.populate(&r, c)
+			return r
 		}
 	}
 	c := found[0]
+	port := fmt.Sprintf("%s/%d", c.Flow.Protocol, c.Flow.Port)
 	switch c.rank {
-	case stateable:
+	case stateable, elsewhere, between:
 		if c.Before == matrix.Deny {
-			return Remedy{Paste: "default: deny", Under: "expect"}
+			r := Remedy{Paste: "default: deny", Under: "expect"}
+			s.populate(&r, c)
+			return r
 		}
-		return Remedy{Hint: fmt.Sprintf("ports: [any] would also allow what the policies deny: declare %s/%d among the ports of %s", c.Flow.Protocol, c.Flow.Port, owner(s.groups[c.to].pod))}
+		return Remedy{Hint: fmt.Sprintf("ports: [any] would also allow what the policies deny: declare %s among the ports of %s", port, owner(s.groups[c.to].pod))}
 	case violated:
 		return Remedy{Hint: fmt.Sprintf("the policies break the expectation already (%s is declared): mend that first", c.Declared)}
-	case unasked:
-		return Remedy{Hint: fmt.Sprintf("nobody asks %s/%d: declare it among the ports of %s", c.Flow.Protocol, c.Flow.Port, owner(s.groups[c.to].pod))}
-	case foreign:
-		return Remedy{Hint: "expectations speak of pods only"}
-	case open:
+	case unasked, foreign, open:
 	}
-	return Remedy{Hint: "the specification leaves open what happens before or after, so that no expectation is judged"}
+	return Remedy{Hint: fmt.Sprintf("nobody asks %s: declare it among the ports of %s", port, owner(s.groups[c.to].pod))}
 }
 
 // owner of a pod, or the pod.
@@ -98,7 +133,7 @@ func (s *scorer) rule(c change) (string, bool) {
 	from, to := s.groups[c.from], s.groups[c.to]
 	port := fmt.Sprintf("%s/%d", c.Flow.Protocol, c.Flow.Port)
 	stated := []oracle.Port{s.ports[c.port]}
-	if !slices.ContainsFunc(to.pod.Ports, func(p oracle.Port) bool { return p.Protocol == c.Flow.Protocol && p.Port == c.Flow.Port }) {
+	if to.outside == nil && !slices.ContainsFunc(to.pod.Ports, func(p oracle.Port) bool { return p.Protocol == c.Flow.Protocol && p.Port == c.Flow.Port }) {
 		port = c.Flow.Protocol.String() + "/any"
 		stated = slices.DeleteFunc(slices.Clone(s.asked(from, to)), func(p oracle.Port) bool { return p.Protocol != c.Flow.Protocol })
 	}
@@ -106,7 +141,7 @@ func (s *scorer) rule(c change) (string, bool) {
 		for _, family := range s.families {
 			f := c.Flow
 			f.Port, f.Family = p.Port, family
-			if declared := s.alike.Intent(f); declared != matrix.Unstated && declared != c.Before {
+			if declared := s.alike.Intent(f); c.rank == stateable && declared != matrix.Unstated && declared != c.Before {
 				return "", false
 			}
 			if now := s.oracle.Decide(f).Intent; now != c.Before {
@@ -117,8 +152,12 @@ func (s *scorer) rule(c change) (string, bool) {
 	return fmt.Sprintf("- %s: {from: %s, to: %s, ports: [%s]}", c.Before, s.words(from), s.words(to), port), true
 }
 
-// words name a group in a scenario file: whole workloads, else pods.
+// words name a group in a scenario file: whole workloads, else pods; of what is
+// outside, the workload that would stand for it.
 func (s *scorer) words(g *group) string {
+	if g.outside != nil {
+		return s.namespace(g) + "/" + plain(g.outside.Name.Name())
+	}
 	members := map[matrix.Endpoint]int{}
 	for _, p := range g.members {
 		members[s.workload[p]]++

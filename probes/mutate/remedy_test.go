@@ -28,11 +28,29 @@ func networkPolicy(spec string) string {
 	return "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, namespace: shop}\nspec: " + spec + "\n"
 }
 
+// clusterPolicy of the Admin tier.
+func clusterPolicy(name, spec string) string {
+	return "---\napiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {name: " + name + "}\nspec: {tier: Admin, priority: 1, " + spec + "}\n"
+}
+
 // load a scenario from its parts.
 func load(t *testing.T, expect, policies string) *scenario.Scenario {
 	t.Helper()
+	return populated(t, mutate.Remedy{}, expect, policies)
+}
+
+// populated loads one with the namespaces and workloads of a remedy.
+func populated(t *testing.T, r mutate.Remedy, expect, policies string) *scenario.Scenario {
+	t.Helper()
 	dir := t.TempDir()
-	for name, content := range map[string]string{"scenario.yaml": someWorkloads + expect, "policies.yaml": policies} {
+	text := someWorkloads + expect
+	if r.Workloads != "" {
+		text = strings.Replace(text, "policies: [", "  "+strings.ReplaceAll(r.Workloads, "\n", "\n  ")+"\npolicies: [", 1)
+	}
+	if r.Namespaces != "" {
+		text = strings.Replace(text, "workloads:", "namespaces:\n  "+strings.ReplaceAll(r.Namespaces, "\n", "\n  ")+"\nworkloads:", 1)
+	}
+	for name, content := range map[string]string{"scenario.yaml": text, "policies.yaml": policies} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -120,23 +138,43 @@ func TestRemedy(t *testing.T) {
 			mutate.Remedy{Hint: "nobody asks TCP/100: declare it among the ports of shop/db"},
 		},
 		{
-			"the outside below a block", "  default: deny\n",
-			networkPolicy("{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 203.0.113.0/24}}]}]}"),
-			"widen-cidr shop/p egress[0].to[0].ipBlock.cidr",
-			mutate.Remedy{Hint: "expectations speak of pods only"},
+			"a guard against all other namespaces", "  default: deny\n",
+			clusterPolicy("guard", "subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: NotIn, values: [shop, lab]}]}}]}]"),
+			"drop-policy ClusterNetworkPolicy guard",
+			mutate.Remedy{Paste: "- deny: {from: elsewhere/any, to: lab/visitor, ports: [TCP/8080]}", Under: "expect.rules", Workloads: "- {name: any, namespace: elsewhere}"},
 		},
 		{
-			"the outside above a block", "  default: deny\n",
-			networkPolicy("{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 203.0.112.0/24}}]}]}"),
-			"widen-cidr shop/p egress[0].to[0].ipBlock.cidr",
-			mutate.Remedy{Hint: "expectations speak of pods only"},
+			"a guard between those of other namespaces alone", "  default: deny\n",
+			clusterPolicy("guard", "subject: {namespaces: {matchLabels: {team: \"1\"}}}, ingress: [{action: Deny, from: [{namespaces: {matchLabels: {team: \"1\"}}}]}]"),
+			"drop-policy ClusterNetworkPolicy guard",
+			mutate.Remedy{
+				Paste: "- deny: {from: team-1/any, to: team-1/any, ports: [TCP/443]}", Under: "expect.rules",
+				Namespaces: "- {name: team-1, labels: {team: \"1\"}}", Workloads: "- {name: any, namespace: team-1, replicas: 2, ports: [TCP/443]}",
+			},
 		},
 		{
-			"what is undefined", "  default: deny\n",
-			networkPolicy("{podSelector: {}, policyTypes: [Egress]}") + "---\napiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {name: names}\n" +
-				"spec: {tier: Admin, priority: 1, subject: {namespaces: {}}, egress: [{action: Accept, to: [{domainNames: [example.com]}]}]}\n",
-			"drop-rule ClusterNetworkPolicy names egress[0]",
-			mutate.Remedy{Hint: "the specification leaves open what happens before or after, so that no expectation is judged"},
+			"who is let in from a namespace that is not held", nobody,
+			networkPolicy("{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{namespaceSelector: {matchLabels: {example.org/team: ops}}, podSelector: {matchLabels: {app: prometheus}}}], ports: [{port: 5432}]}]}"),
+			"drop-rule shop/p ingress[0]",
+			mutate.Remedy{
+				Paste: "- allow: {from: team-ops/app-prometheus, to: shop/db, ports: [TCP/5432]}", Under: "expect.rules",
+				Namespaces: "- {name: team-ops, labels: {example.org/team: ops}}", Workloads: "- {name: app-prometheus, namespace: team-ops, labels: {app: prometheus}}",
+			},
+		},
+		{
+			"whom they may ask there, by the name of a port", nobody,
+			networkPolicy("{podSelector: {matchLabels: {app: db}}, policyTypes: [Egress], egress: [{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: logging}}}], ports: [{port: syslog, protocol: UDP}]}]}"),
+			"drop-rule shop/p egress[0]",
+			mutate.Remedy{
+				Paste: "- allow: {from: shop/db, to: logging/any, ports: [UDP/20000]}", Under: "expect.rules",
+				Workloads: "- {name: any, namespace: logging, ports: [{name: syslog, port: 20000, protocol: UDP}]}",
+			},
+		},
+		{
+			"the canary for those of another namespace", nobody,
+			networkPolicy("{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ops}}}], ports: [{port: 5432}]}]}"),
+			"drop-ports shop/p ingress[0].ports",
+			mutate.Remedy{Paste: "- deny: {from: ops/any, to: shop/db, ports: [UDP/any]}", Under: "expect.rules", Workloads: "- {name: any, namespace: ops}"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -146,7 +184,7 @@ func TestRemedy(t *testing.T) {
 				t.Errorf("%s is %s\ngot  %+v\nwant %+v\nflips %v", j.ID(), j.Fate, j.Remedy, c.want, j.Flips)
 			}
 			if c.want.Paste != "" {
-				kills(t, func(rules string) *scenario.Scenario { return load(t, rules, c.policies) }, c.expect, j)
+				kills(t, c.expect, c.policies, j)
 			}
 		})
 	}
@@ -154,16 +192,19 @@ func TestRemedy(t *testing.T) {
 
 // kills pastes the remedy: then the mutant is killed, and the policies as they
 // are do what a pasted rule states.
-func kills(t *testing.T, load func(expect string) *scenario.Scenario, expect string, j mutate.Judged) {
+func kills(t *testing.T, expect, policies string, j mutate.Judged) {
 	t.Helper()
 	if j.Remedy.Under == "expect" {
 		expect = "  " + j.Remedy.Paste + "\n" + expect
 	} else {
+		if !strings.Contains(expect, "rules:") {
+			expect += "  rules:\n"
+		}
 		expect += "    " + j.Remedy.Paste + "\n"
 	}
-	sc := load(expect)
+	sc := populated(t, j.Remedy, expect, policies)
 	if now := find(t, score(t, sc), j.ID()); now.Fate != mutate.Killed {
-		t.Errorf("with %q %s is %s", j.Remedy.Paste, j.ID(), now.Fate)
+		t.Errorf("with %+v %s is %s", j.Remedy, j.ID(), now.Fate)
 	}
 	if j.Remedy.Under == "expect" {
 		return // of a default nobody says that the policies do it everywhere
@@ -177,6 +218,85 @@ func kills(t *testing.T, load func(expect string) *scenario.Scenario, expect str
 		if now := o.Decide(f).Intent; declared.Origin == last.Origin && now != declared.Intent {
 			t.Errorf("%q states %s as %s, and the policies %s it", j.Remedy.Paste, f, declared.Intent, now)
 		}
+	}
+}
+
+// What no expectation can kill is told apart, and has no remedy.
+func TestApart(t *testing.T) {
+	t.Parallel()
+	names := func(domains ...string) string {
+		text := "---\n" + networkPolicy("{podSelector: {}, policyTypes: [Egress]}")
+		if len(domains) == 0 {
+			return text
+		}
+		var rules []string
+		for _, d := range domains {
+			rules = append(rules, "{action: Accept, to: [{domainNames: ["+d+"]}]}")
+		}
+		return text + clusterPolicy("names", "subject: {namespaces: {}}, egress: ["+strings.Join(rules, ", ")+"]")
+	}
+	for _, c := range []struct {
+		name, policies, mutant string
+		want                   mutate.Fate
+	}{
+		{
+			"the outside below a block",
+			networkPolicy("{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 203.0.113.0/24}}]}]}"),
+			"widen-cidr shop/p egress[0].to[0].ipBlock.cidr", mutate.Beyond,
+		},
+		{
+			"the outside above a block",
+			networkPolicy("{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 203.0.112.0/24}}]}]}"),
+			"widen-cidr shop/p egress[0].to[0].ipBlock.cidr", mutate.Beyond,
+		},
+		{
+			"the pods of the cluster itself",
+			networkPolicy("{podSelector: {}, policyTypes: [Egress], egress: [{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}, podSelector: {matchLabels: {k8s-app: kube-dns}}}]}]}"),
+			"drop-rule shop/p egress[0]", mutate.Beyond,
+		},
+		{
+			"a protocol of which no scenario speaks",
+			networkPolicy("{podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: 5432}, {port: 38412, protocol: SCTP}]}]}"),
+			"drop-port shop/p ingress[0].ports[1]", mutate.Beyond,
+		},
+		{"what is undefined before", names("example.com"), "drop-rule ClusterNetworkPolicy names egress[0]", mutate.Undecided},
+		{"undefined before and after, for another reason", names("example.com", "example.org"), "drop-rule ClusterNetworkPolicy names egress[0]", mutate.Undecided},
+		{"undefined before and after, where a later rule is in doubt too", names("example.com", "example.org"), "drop-rule ClusterNetworkPolicy names egress[1]", mutate.Undecided},
+		{
+			"undefined before and after, where a rule that passes on is in doubt",
+			names() + clusterPolicy("first", "subject: {namespaces: {}}, egress: [{action: Accept, to: [{networks: [10.0.0.0/8]}]}]") + strings.ReplaceAll(clusterPolicy("pass", "subject: {namespaces: {}}, egress: [{action: Pass, to: [{networks: [10.0.0.0/8]}]}, {action: Accept, to: [{domainNames: [db.shop.svc.cluster.local]}]}]"), "priority: 1,", "priority: 2,"),
+			"drop-rule ClusterNetworkPolicy pass egress[0]", mutate.Undecided,
+		},
+		{"undefined before and after, in another order", names("example.com", "example.net", "example.org"), "swap-rules ClusterNetworkPolicy names egress[1]", mutate.Undecided},
+		{
+			"undefined before and after, and for no reason of this policy's",
+			names("example.com") + "---\n" + strings.ReplaceAll(networkPolicy("{podSelector: {}, policyTypes: [Egress]}"), "name: p,", "name: q,"),
+			"drop-policy shop/q", mutate.Equivalent,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := score(t, load(t, "  default: deny\n", c.policies))
+			j := find(t, r, c.mutant)
+			if j.Fate != c.want || j.Remedy != (mutate.Remedy{}) {
+				t.Errorf("%s is %s, want %s; remedy %+v, flips %v", j.ID(), j.Fate, c.want, j.Remedy, j.Flips)
+			}
+			want := float64(r.Count(mutate.Killed)) / float64(r.Count(mutate.Killed)+r.Count(mutate.Survived))
+			if got, _ := r.Score(); got != want {
+				t.Errorf("the score is %v, want %v: it counts what nothing can kill", got, want)
+			}
+		})
+	}
+}
+
+// A snapshot states what happens to addresses outside of the cluster, too.
+func TestSnapshotKills(t *testing.T) {
+	t.Parallel()
+	sc := load(t, "  snapshot: true\n  default: deny\n  rules:\n    - allow: {from: shop/web, to: world/203.0.113.0/24, ports: [any]}\n",
+		networkPolicy("{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 203.0.113.0/24}}]}]}"))
+	j := find(t, score(t, sc), "widen-cidr shop/p egress[0].to[0].ipBlock.cidr")
+	if j.Fate != mutate.Killed || j.Flips[0].Flow.To.Namespace() != "world" || j.Flips[0].Declared != matrix.Deny {
+		t.Errorf("%s is %s: %v", j.ID(), j.Fate, j.Flips)
 	}
 }
 
@@ -196,7 +316,7 @@ func TestOtherPoliciesCount(t *testing.T) {
 			continue
 		}
 		network++
-		if j.Fate == mutate.Killed || j.Fate == mutate.Survived && j.Flips[0].Flow.From.Namespace() != "world" {
+		if j.Fate == mutate.Killed || j.Fate == mutate.Survived || j.Fate == mutate.Beyond && j.Flips[0].Flow.From.Namespace() != "world" {
 			t.Errorf("%s is %s: %v", j.ID(), j.Fate, j.Flips)
 		}
 	}

@@ -27,11 +27,13 @@ const (
 	Unjudged Fate = iota
 	Survived
 	Killed
-	Equivalent // no flow of the World changes, on no port
+	Equivalent // no flow changes, on no port, inside of the World and outside
+	Beyond     // only flows change of which no rule but a snapshot's can state anything
+	Undecided  // only flows may change that are undefined before or after
 )
 
 func (f Fate) String() string {
-	return [...]string{"unjudged", "survived", "killed", "equivalent"}[f]
+	return [...]string{"unjudged", "survived", "killed", "equivalent", "beyond", "undecided"}[f]
 }
 
 // Flip is a flow that a mutant changes, with what the policies come to before
@@ -46,11 +48,11 @@ type Flip struct {
 type Judged struct {
 	Mutant
 	Fate Fate
-	// Flips of a mutant that is killed: the declared flow that does it. Of one
-	// that survives: examples, one for all flows that nothing tells apart, the
-	// most telling ones first.
+	// Flips of a mutant that is killed: the declared flow that does it. Of others
+	// that are not equivalent: examples, one for all flows that nothing tells apart,
+	// the most telling ones first.
 	Flips []Flip
-	// Flows that a surviving mutant changes; ports, and addresses outside, that
+	// Flows that such a mutant changes; ports, and addresses and pods outside, that
 	// nothing tells apart count as one.
 	Flows  int
 	Remedy Remedy // of a surviving mutant
@@ -70,10 +72,10 @@ func (r Result) Count(f Fate) int {
 	return n
 }
 
-// Score is killed / (all − equivalent), from 0 to 1; false where there is no
-// mutant that could have been killed.
+// Score is killed / (killed + survived), from 0 to 1: mutants that no expectation
+// could kill do not count. It is false where there is no other one.
 func (r Result) Score() (float64, bool) {
-	counted := len(r) - r.Count(Equivalent)
+	counted := r.Count(Killed) + r.Count(Survived) + r.Count(Unjudged)
 	if counted == 0 {
 		return 0, false
 	}

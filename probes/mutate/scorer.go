@@ -5,11 +5,11 @@ import (
 	"maps"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/oracle"
+	"github.com/segtest/segtest/probes/outside"
 )
 
 // scorer knows the World as it is.
@@ -22,6 +22,7 @@ type scorer struct {
 	to       []matrix.Endpoint // who is asked: the first member of each group, then the second ones
 	twins    []int             // by group: position of the second member in to, 0 where there is none
 
+	given    []oracle.Namespace                  // of the World
 	labels   map[string]labels.Set               // of namespaces
 	workload map[matrix.Endpoint]matrix.Endpoint // of each pod
 	slots    map[matrix.Endpoint]int             // number of pods of each workload
@@ -34,17 +35,12 @@ func newScorer(w oracle.World, e Expectation, families []matrix.Family, mutants 
 	if _, err := oracle.New(w); err != nil {
 		return nil, err
 	}
-	var strangers []matrix.Endpoint
-	for _, family := range families {
-		for _, a := range outside(&w, mutants, family) {
-			strangers = append(strangers, matrix.WorldEndpoint(a.String()))
-		}
-	}
 	s := &scorer{
-		folded: fold(w, e, strangers), families: families, labels: namespaceLabels(&w),
-		workload: map[matrix.Endpoint]matrix.Endpoint{}, slots: map[matrix.Endpoint]int{},
+		folded: fold(w, e, outside.Pods(w), outside.Blocks(families, w, changedPolicies(mutants))), families: families,
+		given: w.Namespaces, workload: map[matrix.Endpoint]matrix.Endpoint{}, slots: map[matrix.Endpoint]int{},
 	}
-	s.ports = portsOf(&w, mutants, s.allAsked())
+	s.labels = oracle.NamespaceLabels(s.world)
+	s.ports = portsOf(&s.world, mutants, s.allAsked())
 	for _, p := range w.Pods {
 		s.workload[p.Name] = p.Workload
 		s.slots[p.Workload]++
@@ -59,6 +55,20 @@ func newScorer(w oracle.World, e Expectation, families []matrix.Family, mutants 
 	var err error
 	s.oracle, err = oracle.New(s.world)
 	return s, err
+}
+
+// changedPolicies are those of mutants, as a World of its own.
+func changedPolicies(mutants []Mutant) oracle.World {
+	var w oracle.World
+	for _, m := range mutants {
+		if m.Policy != nil {
+			w.Policies = append(w.Policies, *m.Policy)
+		}
+		if m.ClusterPolicy != nil {
+			w.ClusterPolicies = append(w.ClusterPolicies, *m.ClusterPolicy)
+		}
+	}
+	return w
 }
 
 // seat who is asked.
@@ -90,26 +100,14 @@ func (s *scorer) allAsked() []oracle.Port {
 	})
 }
 
-// asked ports from one group to another; none where one of them is no pod, or
-// there is but one pod.
+// asked ports from one group to another; none where one of them is no pod, the
+// receiver is none of the World, or there is but one pod.
 func (s *scorer) asked(from, to *group) []oracle.Port {
 	switch {
-	case from.pod == nil || to.pod == nil || flows(from, to) == 0:
+	case from.pod == nil || to.pod == nil || to.outside != nil || flows(from, to) == 0:
 		return nil
 	case from == to:
 		return s.alike.Ports(from.members[0], to.members[1])
 	}
 	return s.alike.Ports(from.members[0], to.members[0])
-}
-
-// namespaceLabels as the API server completes them.
-func namespaceLabels(w *oracle.World) map[string]labels.Set {
-	sets := map[string]labels.Set{}
-	for _, p := range w.Pods {
-		sets[p.Name.Namespace()] = labels.Set{corev1.LabelMetadataName: p.Name.Namespace()}
-	}
-	for _, n := range w.Namespaces {
-		sets[n.Name] = labels.Merge(n.Labels, labels.Set{corev1.LabelMetadataName: n.Name})
-	}
-	return sets
 }

@@ -2,20 +2,16 @@ package mutate_test
 
 import (
 	"cmp"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/segtest/segtest/fixtures/scenario"
+	"github.com/segtest/segtest/hack/golden"
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/mutate"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // declared is what a scenario declares.
 type declared struct{ *scenario.Questions }
@@ -49,50 +45,16 @@ func TestOnlineShop(t *testing.T) {
 	r := score(t, shop(t, "online-shop"))
 	var b strings.Builder
 	share, ok := r.Score()
-	fmt.Fprintf(&b, "%d mutants: %d killed, %d survived, %d equivalent; score %.4f %t\n",
-		len(r), r.Count(mutate.Killed), r.Count(mutate.Survived), r.Count(mutate.Equivalent), share, ok)
+	fmt.Fprintf(&b, "%d mutants: %d killed, %d survived, %d equivalent, %d beyond, %d undecided; score %.4f %t\n",
+		len(r), r.Count(mutate.Killed), r.Count(mutate.Survived), r.Count(mutate.Equivalent), r.Count(mutate.Beyond), r.Count(mutate.Undecided), share, ok)
 	for _, j := range r {
 		fmt.Fprintf(&b, "%-10s %s: %s\n", j.Fate, j.ID(), j.What)
 		for _, f := range j.Flips {
 			fmt.Fprintf(&b, "           %s: %s → %s, declared %s\n", f.Flow, f.Before, f.After, f.Declared)
 		}
 		if line := cmp.Or(j.Remedy.Paste, j.Remedy.Hint); line != "" {
-			fmt.Fprintf(&b, "           (%d flows) %s\n", j.Flows, line)
+			fmt.Fprintf(&b, "           (%d flows) %s\n", j.Flows, strings.TrimSpace(j.Remedy.Workloads+" "+line))
 		}
 	}
-	golden(t, "online-shop", b.String())
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name+".golden")
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs (run with -update and look at the difference):\n%s", path, diff(string(want), got))
-	}
-}
-
-// diff shows the lines that only one of the texts has.
-func diff(want, got string) string {
-	var out []string
-	a, b := strings.Split(want, "\n"), strings.Split(got, "\n")
-	for _, line := range a {
-		if !slices.Contains(b, line) {
-			out = append(out, "- "+line)
-		}
-	}
-	for _, line := range b {
-		if !slices.Contains(a, line) {
-			out = append(out, "+ "+line)
-		}
-	}
-	return strings.Join(out, "\n")
+	golden.Check(t, filepath.Join("testdata", "online-shop.golden"), b.String())
 }

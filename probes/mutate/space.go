@@ -3,11 +3,8 @@ package mutate
 import (
 	"fmt"
 	"iter"
-	"net/netip"
 	"slices"
 	"strings"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/oracle"
@@ -40,10 +37,6 @@ type span struct {
 	low, high int
 }
 
-// The NodePorts of a cluster that nobody configured otherwise: there the oracle
-// does not ask policies about nodes.
-const firstNodePort, lastNodePort = 30000, 32767
-
 // portsOf a World stand for all ports: of those which no policy and no
 // container port tells apart there is one. All that are asked are among them.
 func portsOf(w *oracle.World, mutants []Mutant, asked []oracle.Port) []oracle.Port {
@@ -51,7 +44,7 @@ func portsOf(w *oracle.World, mutants []Mutant, asked []oracle.Port) []oracle.Po
 	for _, protocol := range []matrix.Protocol{matrix.TCP, matrix.UDP, matrix.SCTP} {
 		spans = append(spans, span{protocol, 1, lastPort})
 		if len(w.Nodes) > 0 {
-			spans = append(spans, span{protocol, firstNodePort, lastNodePort})
+			spans = append(spans, span{protocol, oracle.FirstNodePort, oracle.LastNodePort})
 		}
 	}
 	for _, p := range w.Pods {
@@ -62,7 +55,7 @@ func portsOf(w *oracle.World, mutants []Mutant, asked []oracle.Port) []oracle.Po
 	for d := range drafts(w, mutants) {
 		for _, p := range d.ports() {
 			if p.low != 0 {
-				spans = append(spans, span{protocolOf(p.protocol), int(p.low), int(p.high)})
+				spans = append(spans, span{oracle.ProtocolOf(&p.protocol), int(p.low), int(p.high)})
 			}
 		}
 	}
@@ -94,97 +87,4 @@ func within(spans []span, p oracle.Port) string {
 		}
 	}
 	return key.String()
-}
-
-func protocolOf(p corev1.Protocol) matrix.Protocol {
-	switch p {
-	case corev1.ProtocolUDP:
-		return matrix.UDP
-	case corev1.ProtocolSCTP:
-		return matrix.SCTP
-	case corev1.ProtocolTCP:
-	}
-	return matrix.TCP
-}
-
-// outside addresses of a family stand for all that no pod or node has: of those
-// which no policy tells apart there is one.
-func outside(w *oracle.World, mutants []Mutant, family matrix.Family) []netip.Addr {
-	starts := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.IPv4Unspecified()}
-	if family == matrix.IPv6 {
-		starts = []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.IPv6Unspecified()}
-	}
-	blocks := blocksOf(w, mutants, starts[0].BitLen())
-	for _, b := range blocks {
-		starts = append(starts, b.Addr().Next(), b.Addr())
-		if end := last(b).Next(); end.IsValid() {
-			starts = append(starts, end.Next(), end)
-		}
-	}
-	taken := map[netip.Addr]bool{}
-	for _, p := range w.Pods {
-		take(taken, p.Addresses)
-	}
-	for _, n := range w.Nodes {
-		take(taken, n.Addresses)
-	}
-	var found []netip.Addr
-	known := map[string]bool{}
-	for _, a := range starts {
-		for taken[a] {
-			a = a.Next()
-		}
-		var key strings.Builder
-		for i, b := range blocks {
-			if b.Contains(a) {
-				fmt.Fprint(&key, i, " ")
-			}
-		}
-		if a.IsValid() && !known[key.String()] {
-			known[key.String()] = true
-			found = append(found, a)
-		}
-	}
-	return found
-}
-
-func take(taken map[netip.Addr]bool, addresses []netip.Addr) {
-	for _, a := range addresses {
-		taken[a.Unmap()] = true
-	}
-}
-
-// blocksOf all policies, of addresses with so many bits, in order.
-func blocksOf(w *oracle.World, mutants []Mutant, bits int) []netip.Prefix {
-	var blocks []netip.Prefix
-	add := func(text string) {
-		if b, err := netip.ParsePrefix(text); err == nil && b.Addr().BitLen() == bits {
-			blocks = append(blocks, b.Masked())
-		}
-	}
-	for d := range drafts(w, mutants) {
-		for _, p := range d.peers() {
-			if p.block != nil {
-				add(p.block.CIDR)
-				for _, e := range p.block.Except {
-					add(e)
-				}
-			}
-			for _, n := range p.networks {
-				add(string(n))
-			}
-		}
-	}
-	slices.SortFunc(blocks, func(a, b netip.Prefix) int { return strings.Compare(a.String(), b.String()) })
-	return slices.Compact(blocks)
-}
-
-// last address of a block.
-func last(b netip.Prefix) netip.Addr {
-	bytes := b.Addr().AsSlice()
-	for i := b.Bits(); i < len(bytes)*8; i++ {
-		bytes[i/8] |= 1 << (7 - i%8)
-	}
-	a, _ := netip.AddrFromSlice(bytes)
-	return a
 }

@@ -118,6 +118,41 @@ func blockRows() []row {
 			rows = append(rows, row{c.name + ", no IPv6 addresses", only4, c.withoutIPv6Also})
 		}
 	}
+	return append(rows, networkRows()...)
+}
+
+// networkRows are about addresses of which no more is known than the networks.
+func networkRows() []row {
+	in := func(block string, networks ...string) oracle.World {
+		w := grid(`x/p: {podSelector: {}, ingress: [{from: [{ipBlock: ` + block + `}]}]}`)
+		for _, n := range networks {
+			w.PodNetworks = append(w.PodNetworks, netip.MustParsePrefix(n))
+		}
+		return w
+	}
+	const pods = "10.244.0.0/16"
+	known := in(`{cidr: 10.0.0.4/32}`, "10.1.0.0/16")
+	out := tweak(grid(`x/p: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 203.0.113.0/24}}]}]}`), "y/a", func(p *oracle.Pod) { p.HostNetwork = true })
+	out.PodNetworks = []netip.Prefix{netip.MustParsePrefix(pods)}
+	var rows []row
+	for _, c := range []struct {
+		name  string
+		world oracle.World
+		want  want
+	}{
+		{"apart from a block", in(`{cidr: 203.0.113.0/24}`, pods), want{"y/a → x/a TCP/80": deny}},
+		{"inside of a block", in(`{cidr: 10.0.0.0/8}`, pods), want{"y/a → x/a TCP/80": allow}},
+		{"around a block", in(`{cidr: 10.244.1.0/24}`, pods), want{"y/a → x/a TCP/80": undefined}},
+		{"excepted", in(`{cidr: 10.0.0.0/8, except: [10.244.0.0/15]}`, pods), want{"y/a → x/a TCP/80": deny}},
+		{"excepted in part", in(`{cidr: 10.0.0.0/8, except: [10.244.1.0/24]}`, pods), want{"y/a → x/a TCP/80": undefined}},
+		{"one in a block and one not", in(`{cidr: 10.0.0.0/8}`, pods, "192.168.0.0/16"), want{"y/a → x/a TCP/80": undefined}},
+		{"of the other family", in(`{cidr: "fd00::/8"}`, pods), want{"y/a → x/a TCP/80 ipv6": undefined, "y/a → x/a TCP/80": deny}},
+		{"of pods, asked from outside", in(`{cidr: 203.0.113.0/24}`, pods), want{"world/203.0.113.7 → x/a TCP/80": allow, "world/10.244.0.1 → x/a TCP/80": deny}},
+		{"and an address that is known", addressed(known), want{"y/a → x/a TCP/80": allow, "y/b → x/a TCP/80": deny}},
+		{"and a pod in its node's network", out, want{"x/a → y/a TCP/80": undefined, "x/a → y/b TCP/80": deny}},
+	} {
+		rows = append(rows, row{"27 a network of pods " + c.name, c.world, c.want})
+	}
 	return rows
 }
 

@@ -202,6 +202,23 @@ func single(p oracle.ClusterPolicy, base int32, i int, in []policyv1alpha2.Clust
 	return q
 }
 
+// unranked makes a BaselineAdminNetworkPolicy of the first policy that can be
+// one: of the Baseline tier, without Pass.
+func unranked(_ cases.Random, w oracle.World) oracle.World {
+	for i, p := range w.ClusterPolicies {
+		passes := func(a policyv1alpha2.ClusterNetworkPolicyRuleAction) bool {
+			return a == policyv1alpha2.ClusterNetworkPolicyRuleActionPass
+		}
+		if p.Spec.Tier == policyv1alpha2.BaselineTier &&
+			!slices.ContainsFunc(p.Spec.Ingress, func(r policyv1alpha2.ClusterNetworkPolicyIngressRule) bool { return passes(r.Action) }) &&
+			!slices.ContainsFunc(p.Spec.Egress, func(r policyv1alpha2.ClusterNetworkPolicyEgressRule) bool { return passes(r.Action) }) {
+			w.ClusterPolicies[i].Kind, p.Name = oracle.KindBaseline, "default"
+			break
+		}
+	}
+	return w
+}
+
 // withoutAddresses forgets where pods and nodes are to be found.
 func withoutAddresses(_ cases.Random, w oracle.World) oracle.World {
 	for i := range w.Pods {

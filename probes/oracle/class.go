@@ -116,7 +116,11 @@ func (c *classes) node(n *Node) *class {
 
 // intern gives the class that is the same as k.
 func (c *classes) intern(k *class, addresses []netip.Addr) *class {
-	k.block(c.blocks, addresses, noAddress)
+	var networks []netip.Prefix
+	if k.nature == ownNetwork {
+		networks = c.podNetworks
+	}
+	k.block(c.blocks, addresses, networks, noAddress)
 	key := k.key()
 	if known, ok := c.known[key]; ok {
 		return known
@@ -143,11 +147,11 @@ func (k *class) key() string {
 }
 
 // block asks every block of the policies.
-func (k *class) block(blocks []block, addresses []netip.Addr, unknown doubtKind) {
+func (k *class) block(blocks []block, addresses []netip.Addr, networks []netip.Prefix, unknown doubtKind) {
 	for family := range k.blocks {
 		k.blocks[family] = make([]answer, len(blocks))
 		for i := range blocks {
-			k.blocks[family][i] = blocks[i].fits(addresses, matrix.Family(family), unknown) //nolint:gosec // 0 or 1
+			k.blocks[family][i] = blocks[i].fits(addresses, networks, matrix.Family(family), unknown) //nolint:gosec // 0 or 1
 		}
 	}
 }
@@ -163,7 +167,7 @@ func (k *class) meet(rules []*rule) {
 // stranger is the class of an address outside of the cluster.
 func (o *Oracle) stranger(address netip.Addr) *class {
 	k := &class{nature: stranger}
-	k.block(o.lexicon.blocks, []netip.Addr{address}, noAddress)
+	k.block(o.lexicon.blocks, []netip.Addr{address}, nil, noAddress)
 	k.meet(o.rules)
 	return k
 }
@@ -172,7 +176,11 @@ func (o *Oracle) stranger(address netip.Addr) *class {
 func (o *Oracle) veiled(k *class, why doubtKind) *class {
 	veiled := *k
 	veiled.veil = why
-	veiled.block(o.lexicon.blocks, nil, why)
+	var networks []netip.Prefix
+	if why == rewritten {
+		networks = o.lexicon.serviceNetworks
+	}
+	veiled.block(o.lexicon.blocks, nil, networks, why)
 	veiled.meet(o.rules)
 	return &veiled
 }

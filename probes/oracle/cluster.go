@@ -22,6 +22,9 @@ func (p ClusterPolicy) kind() string {
 // Key is the name: the policy is in no namespace.
 func (p ClusterPolicy) Key() string { return p.Name }
 
+// lastPriority that a cluster-wide policy can have.
+const lastPriority = 1000
+
 // cluster compiles a cluster-wide policy.
 func (c *compiler) cluster(p ClusterPolicy) {
 	spec := &p.Spec
@@ -29,6 +32,9 @@ func (c *compiler) cluster(p ClusterPolicy) {
 	out := &policy{
 		whole: RuleRef{Kind: p.kind(), Tier: string(spec.Tier), Policy: p.Name, Rule: -1, Origin: p.Origin}, priority: spec.Priority,
 		applies: [2]bool{ingress: len(spec.Ingress) > 0, egress: len(spec.Egress) > 0},
+	}
+	if p.Kind == KindBaseline {
+		out.priority = lastPriority + 1 // it is named last, and has no place in the order
 	}
 	at.head(p, out)
 	subject := at
@@ -74,11 +80,13 @@ func (at *place) head(p ClusterPolicy, out *policy) {
 		out.tier = tierAdmin
 	case policyv1alpha2.BaselineTier:
 		out.tier = tierBaseline
+	case "":
+		at.add("has no tier", "write tier: Admin or tier: Baseline")
 	default:
 		at.add(fmt.Sprintf("tier %q is unknown", p.Spec.Tier), "write Admin or Baseline")
 	}
-	if p.Spec.Priority < 0 || p.Spec.Priority > 1000 {
-		at.add(fmt.Sprintf("priority %d is out of range", p.Spec.Priority), "write a number from 0 to 1000")
+	if p.Spec.Priority < 0 || p.Spec.Priority > lastPriority {
+		at.add(fmt.Sprintf("priority %d is out of range", p.Spec.Priority), fmt.Sprintf("write a number from 0 to %d", lastPriority))
 	}
 	at.atMost("ingress rules", len(p.Spec.Ingress))
 	at.atMost("egress rules", len(p.Spec.Egress))
@@ -175,7 +183,11 @@ func (at place) action(a policyv1alpha2.ClusterNetworkPolicyRuleAction, of *poli
 	case KindBaseline:
 		known = "Allow or Deny"
 	}
-	at.add(fmt.Sprintf("action %q is unknown", a), "write "+known)
+	message := fmt.Sprintf("action %q is unknown", a)
+	if a == "" {
+		message = "has no action"
+	}
+	at.add(message, "write "+known)
 	return deny
 }
 

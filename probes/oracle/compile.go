@@ -54,7 +54,10 @@ type compiler struct {
 
 // compile all policies; they mean something only if nothing was found.
 func compile(w World, found *problems) *compiler {
-	c := &compiler{found: found, lexicon: lexicon{portNames: map[string]bool{}, homes: map[string]bool{}, blockIDs: map[string]int{}}}
+	c := &compiler{found: found, lexicon: lexicon{
+		portNames: map[string]bool{}, homes: map[string]bool{}, blockIDs: map[string]int{},
+		podNetworks: w.PodNetworks, serviceNetworks: w.ServiceNetworks,
+	}}
 	seen := map[string]Origin{}
 	for _, p := range w.Policies {
 		if p.NetworkPolicy == nil {
@@ -87,8 +90,9 @@ func (c *compiler) once(seen map[string]Origin, subject string, at Origin) {
 	seen[subject] = at
 }
 
-// namespaceLabels adds the label that the API server sets on every namespace.
-func namespaceLabels(w World) map[string]labels.Set {
+// NamespaceLabels of the namespaces of a World and of those of its pods, by name,
+// with the label that the API server sets on every namespace.
+func NamespaceLabels(w World) map[string]labels.Set {
 	sets := map[string]labels.Set{}
 	for _, n := range w.Namespaces {
 		sets[n.Name] = labels.Set(maps.Clone(n.Labels))

@@ -4,6 +4,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1alpha1 "sigs.k8s.io/network-policy-api/apis/v1alpha1"
 	policyv1alpha2 "sigs.k8s.io/network-policy-api/apis/v1alpha2"
+
+	"github.com/segtest/segtest/probes/matrix"
 )
 
 // The kinds of ClusterPolicy. The older two are judged as what they became.
@@ -12,10 +14,6 @@ const (
 	KindAdmin    = "AdminNetworkPolicy"
 	KindBaseline = "BaselineAdminNetworkPolicy"
 )
-
-// baselinePriority of a BaselineAdminNetworkPolicy, which has none: after every
-// ClusterNetworkPolicy of the Baseline tier.
-const baselinePriority = 1000
 
 // FromAdmin converts an AdminNetworkPolicy: the same rules in the Admin tier.
 // What is invalid stays so and is found by New. The caller adds the origins.
@@ -36,10 +34,11 @@ func FromAdmin(old *policyv1alpha1.AdminNetworkPolicy) ClusterPolicy {
 }
 
 // FromBaseline converts a BaselineAdminNetworkPolicy: the same rules in the
-// Baseline tier, at its end. The caller adds the origins.
+// Baseline tier. It has no priority, and the 0 says nothing: no specification
+// orders it among the ClusterNetworkPolicies there. The caller adds the origins.
 func FromBaseline(old *policyv1alpha1.BaselineAdminNetworkPolicy) ClusterPolicy {
 	admin := &policyv1alpha1.AdminNetworkPolicy{ObjectMeta: old.ObjectMeta}
-	admin.Spec.Priority, admin.Spec.Subject = baselinePriority, old.Spec.Subject
+	admin.Spec.Subject = old.Spec.Subject
 	for _, r := range old.Spec.Ingress {
 		admin.Spec.Ingress = append(admin.Spec.Ingress, policyv1alpha1.AdminNetworkPolicyIngressRule{
 			Name: r.Name, Action: policyv1alpha1.AdminNetworkPolicyRuleAction(r.Action), From: r.From, Ports: r.Ports,
@@ -112,25 +111,21 @@ func protocolsOf(old *[]policyv1alpha1.AdminNetworkPolicyPort) []policyv1alpha2.
 			entry.DestinationNamedPort = *p.NamedPort
 		}
 		if p.PortNumber != nil {
-			destination(&entry, p.PortNumber.Protocol, policyv1alpha2.Port{Number: p.PortNumber.Port})
+			SetDestination(&entry, oldProtocol(p.PortNumber.Protocol), policyv1alpha2.Port{Number: p.PortNumber.Port})
 		}
 		if p.PortRange != nil {
-			destination(&entry, p.PortRange.Protocol, policyv1alpha2.Port{Range: &policyv1alpha2.PortRange{Start: p.PortRange.Start, End: p.PortRange.End}})
+			SetDestination(&entry, oldProtocol(p.PortRange.Protocol), policyv1alpha2.Port{Range: &policyv1alpha2.PortRange{Start: p.PortRange.Start, End: p.PortRange.End}})
 		}
 		protocols = append(protocols, entry)
 	}
 	return protocols
 }
 
-// destination puts the port to its protocol, TCP where none is named. A
-// protocol that nobody knows leaves the entry empty, which New refuses.
-func destination(entry *policyv1alpha2.ClusterNetworkPolicyProtocol, protocol corev1.Protocol, port policyv1alpha2.Port) {
-	switch protocol {
-	case "", corev1.ProtocolTCP:
-		entry.TCP = &policyv1alpha2.ClusterNetworkPolicyProtocolTCP{DestinationPort: &port}
-	case corev1.ProtocolUDP:
-		entry.UDP = &policyv1alpha2.ClusterNetworkPolicyProtocolUDP{DestinationPort: &port}
-	case corev1.ProtocolSCTP:
-		entry.SCTP = &policyv1alpha2.ClusterNetworkPolicyProtocolSCTP{DestinationPort: &port}
+// oldProtocol is TCP where none is named. One that nobody knows leaves an entry
+// empty, which New refuses.
+func oldProtocol(p corev1.Protocol) matrix.Protocol {
+	if p == "" {
+		return matrix.TCP
 	}
+	return ProtocolOf(&p)
 }

@@ -14,7 +14,12 @@ func TestStrangersAndMalformedFlowsAreUndefined(t *testing.T) {
 	w := tweak(hosted(grid()), "z/a", func(p *oracle.Pod) {
 		p.HostNetwork, p.Addresses = true, []netip.Addr{netip.MustParseAddr("192.168.0.1")}
 	})
-	w.Services = append(w.Services, oracle.Service{Name: "x/web"})
+	w = tweak(w, "z/b", func(p *oracle.Pod) {
+		p.HostNetwork, p.Addresses = true, []netip.Addr{netip.MustParseAddr("192.168.0.9")}
+	})
+	w.Services = append(w.Services,
+		oracle.Service{Name: "x/web", Addresses: []netip.Addr{netip.MustParseAddr("10.96.0.10"), netip.MustParseAddr("::ffff:203.0.113.5"), netip.MustParseAddr("192.168.0.2")}},
+		oracle.Service{Name: "x/also", Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.5"), netip.MustParseAddr("fd00:96::1")}})
 	o := mustNew(t, w)
 	for _, c := range []struct {
 		flow matrix.Flow
@@ -27,6 +32,12 @@ func TestStrangersAndMalformedFlowsAreUndefined(t *testing.T) {
 		{matrix.Flow{From: "world/example.com", To: "x/a", Protocol: matrix.TCP, Port: 80}, "names no address"},
 		{matrix.Flow{From: "x/a", To: "world/10.0.0.2", Protocol: matrix.TCP, Port: 80}, "10.0.0.2 is the address of x/b: ask about that"},
 		{matrix.Flow{From: "x/a", To: "world/::ffff:192.168.0.1", Protocol: matrix.TCP, Port: 80}, "192.168.0.1 is the address of node/one"},
+		{matrix.Flow{From: "x/a", To: "world/192.168.0.9", Protocol: matrix.TCP, Port: 80}, "192.168.0.9 is the address of z/b: ask about that"},
+		{matrix.Flow{From: "x/a", To: "world/192.168.0.2", Protocol: matrix.TCP, Port: 80}, "192.168.0.2 is the address of node/two: ask about that"},
+		{matrix.Flow{From: "x/a", To: "world/10.96.0.10", Protocol: matrix.TCP, Port: 80}, `10.96.0.10 is the address of Service x/web: ask about that by the way "service"`},
+		{matrix.Flow{From: "x/a", To: "world/203.0.113.5", Protocol: matrix.TCP, Port: 80}, "203.0.113.5 is the address of Service x/web"},
+		{matrix.Flow{From: "x/a", To: "world/fd00:96::1", Protocol: matrix.TCP, Port: 80, Family: matrix.IPv6}, "fd00:96::1 is the address of Service x/also"},
+		{matrix.Flow{From: "world/10.96.0.10", To: "x/a", Protocol: matrix.TCP, Port: 80}, "10.96.0.10 is the address of Service x/web"},
 		{matrix.Flow{From: "x/a", To: "world/2001:db8::1", Protocol: matrix.TCP, Port: 80}, "2001:db8::1 is no ipv4 address"},
 		{matrix.Flow{From: "x/a", To: "x/b", Port: 80}, "a flow needs a protocol"},
 		{matrix.Flow{From: "x/a", To: "x/b", Protocol: matrix.TCP}, "a port from 1 to 65535"},

@@ -95,7 +95,11 @@ func (r *rule) word(of *policy) string {
 // why the rule fits the flow, or does not.
 func (l *lexicon) why(q *question, r *rule, a answer, n names) string {
 	if r.broken >= 0 {
-		return fmt.Sprintf("peer %d is empty or of a kind that this version does not know: the rule fails closed", r.broken)
+		does := "fits nothing"
+		if r.action == deny {
+			does = "denies everything"
+		}
+		return fmt.Sprintf("peer %d is empty or of a kind that this version does not know: the rule %s", r.broken, does)
 	}
 	if a.is == maybe {
 		return l.doubt(q, r, a.why, n)

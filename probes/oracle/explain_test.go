@@ -50,7 +50,7 @@ func TestExplain(t *testing.T) {
 * Admin out[0] Accept fits: x/a is one of: addresses of 192.0.2.0/24, 10.0.0.0/29; on every port
   default  Allow fits: policies decide
 `, `
-  Admin unknown[0] Accept -: peer 0 is empty or of a kind that this version does not know: the rule fails closed
+  Admin unknown[0] Accept -: peer 0 is empty or of a kind that this version does not know: the rule fits nothing
   Admin guard[0] Deny -: y/a is none of: pods with pod=c of all namespaces
   Admin guard[1] Pass fits: y/a is one of: all pods of all namespaces; and TCP/81 is one of: TCP/81, nobody (which the receiver has not)
   NetworkPolicy x/a Deny fits: it isolates x/a for ingress, and none of its rules allows the flow
@@ -64,7 +64,7 @@ func TestExplain(t *testing.T) {
 * Admin out[0] Accept fits: x/a is one of: addresses of 192.0.2.0/24, 10.0.0.0/29; on every port
   default  Allow fits: policies decide
 `, `
-  Admin unknown[0] Accept -: peer 0 is empty or of a kind that this version does not know: the rule fails closed
+  Admin unknown[0] Accept -: peer 0 is empty or of a kind that this version does not know: the rule fits nothing
   Admin guard[0] Deny -: y/a is none of: pods with pod=c of all namespaces
   Admin guard[1] Pass -: y/a fits, but TCP/80 is none of: TCP/81, nobody (which the receiver has not)
 * NetworkPolicy x/a Deny fits: it isolates x/a for ingress, and none of its rules allows the flow

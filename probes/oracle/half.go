@@ -10,8 +10,11 @@ type question struct {
 	receiver  *class // the end that listens
 	protocol  matrix.Protocol
 	number    uint16 // of the port
-	family    matrix.Family
-	distance  distance
+	// shown is the port that who knows addresses and no pods may see in its place:
+	// the Service's, before it is rewritten. 0 is none.
+	shown    uint16
+	family   matrix.Family
+	distance distance
 }
 
 // cause is why an outcome is what it is.
@@ -24,7 +27,7 @@ const (
 	notAllowed               // isolated, and no rule allows; other is a near miss
 	byDefault                // policies select the pod, and none says anything
 	inDoubt                  // rule may fit or not
-	tied                     // rule and other are of one priority and disagree
+	tied                     // rule and other disagree, and neither comes first
 	hostSubject              // denied, if policies select what shares its node's network
 	ownNode                  // denied, had it not come from the receiver's node
 	nearNode                 // denied, unless it came from the receiver's node
@@ -55,6 +58,7 @@ func (q *question) decide() outcome {
 			return q.union(s)
 		}
 		baseline := q.tier(s.baseline)
+		baseline.join(q.tier([]rank{s.unranked}))
 		return baseline.then(func() outcome { return outcome{intent: matrix.Allow, cause: byDefault} })
 	}))
 }
@@ -103,7 +107,7 @@ func (q *question) union(s *side) outcome {
 // tally is what a tier may do with a flow.
 type tally struct {
 	first *rule    // the first that fits for certain, nil where none does
-	sure  [3]*rule // by action: a rule of first's priority that fits for certain
+	sure  [3]*rule // by action: a rule that fits for certain, and before which none need come
 	may   [3]open  // by action: the first rule asked before those that only may fit
 }
 
@@ -145,6 +149,22 @@ func (q *question) policy(rules []*rule, t *tally) {
 				t.sure[r.action] = r
 			}
 			return
+		}
+	}
+}
+
+// join takes in policies of the same tier that may come before those of t or
+// after them.
+func (t *tally) join(other tally) {
+	if t.first == nil {
+		t.first = other.first
+	}
+	for a := range t.sure {
+		if t.sure[a] == nil {
+			t.sure[a] = other.sure[a]
+		}
+		if t.may[a].rule == nil {
+			t.may[a] = other.may[a]
 		}
 	}
 }

@@ -40,6 +40,7 @@ func TestLaws(t *testing.T) {
 		{"a rule without effect in a direction that it does not isolate", inertRules, same, false},
 		{"a NetworkPolicy is the sum of its rules", splitPolicies, sameAnswer, false},
 		{"a ClusterNetworkPolicy is its rules one after the other", splitClusterPolicies, sameAnswer, false},
+		{"a BaselineAdminNetworkPolicy decides what it would at every place of its tier", unranked, neverContradicts, true},
 		{"addresses only decide what was open", withoutAddresses, neverContradicts, true},
 		{"nodes only decide what was open", withoutNodes, neverContradicts, true},
 	} {

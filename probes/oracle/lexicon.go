@@ -20,6 +20,8 @@ type lexicon struct {
 	blockIDs                map[string]int
 	portNames               map[string]bool
 	homes                   map[string]bool // namespaces that hold a NetworkPolicy
+
+	podNetworks, serviceNetworks []netip.Prefix // of addresses that are not known; none where nobody knows
 }
 
 // bits holds one byte per selector, 1 where it fits.
@@ -120,16 +122,17 @@ func (b *block) holds(a netip.Addr) bool {
 	return b.cidr.Contains(a) && !slices.ContainsFunc(b.except, func(e netip.Prefix) bool { return e.Contains(a) })
 }
 
-// fits says whether the block holds what speaks from these addresses. unknown
-// is the doubt where there are none.
-func (b *block) fits(addresses []netip.Addr, family matrix.Family, unknown doubtKind) answer {
+// fits says whether the block holds what speaks from these addresses, or, where
+// there are none, from one in these networks. unknown is the doubt where they do
+// not tell.
+func (b *block) fits(addresses []netip.Addr, networks []netip.Prefix, family matrix.Family, unknown doubtKind) answer {
 	switch {
 	case !b.speaksOf(family):
 		return answer{} // a block says nothing about the other family
 	case b.holdsAll():
 		return answer{is: yes}
 	case len(addresses) == 0:
-		return answer{maybe, doubt{kind: unknown}}
+		return b.fitsIn(networks, family, unknown)
 	}
 	in, out := false, false
 	for _, a := range addresses {
@@ -146,4 +149,31 @@ func (b *block) fits(addresses []netip.Addr, family matrix.Family, unknown doubt
 		return answer{}
 	}
 	return answer{maybe, doubt{kind: noSuchFamily}}
+}
+
+// fitsIn says whether the block holds an address of which nothing is known but
+// that one of the networks holds it.
+func (b *block) fitsIn(networks []netip.Prefix, family matrix.Family, unknown doubtKind) answer {
+	all, none, known := true, true, false
+	for _, n := range networks {
+		if n.Addr().Is4() != (family == matrix.IPv4) {
+			continue
+		}
+		known = true
+		excepts := func(test func(netip.Prefix) bool) bool { return slices.ContainsFunc(b.except, test) }
+		all = all && within(n, b.cidr) && !excepts(n.Overlaps)
+		none = none && (!n.Overlaps(b.cidr) || excepts(func(e netip.Prefix) bool { return within(n, e) }))
+	}
+	switch {
+	case known && all:
+		return answer{is: yes}
+	case known && none:
+		return answer{}
+	}
+	return answer{maybe, doubt{kind: unknown}}
+}
+
+// within reports that the outer network holds all of the inner one.
+func within(inner, outer netip.Prefix) bool {
+	return outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
 }

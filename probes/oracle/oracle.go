@@ -13,8 +13,9 @@ type Oracle struct {
 	rules     []*rule // by number
 	endpoints []endpoint
 	index     map[matrix.Endpoint]int      // position in endpoints
-	addresses map[netip.Addr]int           // likewise, of who has an address of its own
+	addresses map[netip.Addr]int           // likewise, of who speaks from there
 	services  map[matrix.Endpoint]*Service // by "namespace/name"
+	fronts    map[netip.Addr]*Service      // by address
 }
 
 // New prepares a World for questions. It fails with every problem of every
@@ -35,7 +36,7 @@ func New(w World) (*Oracle, error) {
 	for i := range w.Pods {
 		o.addPod(&w.Pods[i], &found)
 	}
-	o.services = servicesOf(w, &found)
+	o.services, o.fronts = servicesOf(w, &found)
 	if err := found.err(); err != nil {
 		return nil, err
 	}
@@ -47,7 +48,7 @@ func New(w World) (*Oracle, error) {
 func (o *Oracle) classify(w World, policies []*policy) {
 	known := &classes{
 		lexicon: o.lexicon, rules: o.rules, policies: policies,
-		known: map[string]*class{}, sides: map[string]*side{}, labels: namespaceLabels(w), machines: map[string]*Node{},
+		known: map[string]*class{}, sides: map[string]*side{}, labels: NamespaceLabels(w), machines: map[string]*Node{},
 	}
 	for i := range w.Nodes {
 		known.machines[w.Nodes[i].Name] = &w.Nodes[i]
@@ -77,21 +78,21 @@ func (o *Oracle) addPod(p *Pod, found *problems) {
 		found.add(p.Origin, "pod "+string(p.Name), "has no name", "name it namespace/name")
 	}
 	e := endpoint{name: p.Name, node: p.Node, ports: p.Ports, labels: p.Labels, origin: p.Origin}
-	own := p.Addresses
-	if p.HostNetwork {
-		own = nil
-	}
-	o.add(e, "pod "+string(p.Name), own, found)
+	o.add(e, "pod "+string(p.Name), p.Addresses, found)
 }
 
-func (o *Oracle) add(e endpoint, subject string, own []netip.Addr, found *problems) {
+// add an endpoint. Of those that share an address, the first has it: a node
+// comes before the pods in its network.
+func (o *Oracle) add(e endpoint, subject string, addresses []netip.Addr, found *problems) {
 	e.id = len(o.endpoints)
 	if first, ok := o.index[e.name]; ok {
 		found.add(e.origin, subject, "is there twice", "rename one, the other is at "+o.endpoints[first].origin.String())
 	}
 	o.index[e.name] = e.id
-	for _, a := range own {
-		o.addresses[a.Unmap()] = e.id
+	for _, a := range addresses {
+		if _, shared := o.addresses[a.Unmap()]; !shared {
+			o.addresses[a.Unmap()] = e.id
+		}
 	}
 	o.endpoints = append(o.endpoints, e)
 }
@@ -114,6 +115,9 @@ func (o *Oracle) find(name matrix.Endpoint, family matrix.Family) (*endpoint, st
 	address = address.Unmap()
 	if i, ok := o.addresses[address]; ok {
 		return nil, fmt.Sprintf("%s is the address of %s: ask about that", address, o.endpoints[i].name)
+	}
+	if s, ok := o.fronts[address]; ok {
+		return nil, fmt.Sprintf("%s is the address of Service %s: ask about that by the way %q", address, s.Name, matrix.ServiceIP)
 	}
 	if address.Is4() != (family == matrix.IPv4) {
 		return nil, fmt.Sprintf("%s is no %s address", address, family)
@@ -191,8 +195,9 @@ func ask(d direction, from, to *class, f matrix.Flow, distance distance) questio
 	return q
 }
 
-// The NodePorts of a cluster that nobody configured otherwise.
-const firstNodePort, lastNodePort = 30000, 32767
+// The NodePorts of a cluster that nobody configured otherwise. On a node policies
+// are not asked about them.
+const FirstNodePort, LastNodePort = 30000, 32767
 
 // foregone decides what no policy is asked about.
 func foregone(distance distance, to *class, port uint16, n names) (Decision, bool) {
@@ -204,8 +209,8 @@ func foregone(distance distance, to *class, port uint16, n names) (Decision, boo
 		}
 		half := Half{Intent: matrix.Allow, Reason: own}
 		return Decision{Intent: matrix.Allow, Egress: half, Ingress: half, Reason: own}, true
-	case to.nature == machine && port >= firstNodePort && port <= lastNodePort:
-		return undefined("port %d of %s may be that of a Service (30000 to 32767 are for NodePorts): policies may see it before or after it is rewritten", port, n.receiver), true
+	case to.nature == machine && port >= FirstNodePort && port <= LastNodePort:
+		return undefined("port %d of %s may be that of a Service (%d to %d are for NodePorts): policies may see it before or after it is rewritten", port, n.receiver, FirstNodePort, LastNodePort), true
 	}
 	return Decision{}, false
 }

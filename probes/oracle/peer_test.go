@@ -72,13 +72,14 @@ func TestNewRefusesClusterPolicies(t *testing.T) {
 	many := func(n int, entry string) string { return strings.TrimSuffix(strings.Repeat(entry+",", n), ",") }
 	for _, c := range []struct{ name, policy, want string }{
 		{"tier", in("p", "Default", 1, denyAll), `c0.yaml:1:1: ClusterNetworkPolicy p: tier "Default" is unknown: write Admin or Baseline`},
+		{"no tier", in("p", `""`, 1, denyAll), "c0.yaml:1:1: ClusterNetworkPolicy p: has no tier: write tier: Admin or tier: Baseline"},
 		{"priority", in("p", "Admin", 1001, denyAll), "priority 1001 is out of range"},
 		{"negative priority", in("p", "Admin", -1, denyAll), "priority -1 is out of range"},
 		{"no subject", `p: {tier: Admin, priority: 1, subject: {}}`, "ClusterNetworkPolicy p: subject: is empty: set namespaces or pods"},
 		{"two subjects", `p: {tier: Admin, priority: 1, subject: {namespaces: {}, pods: {}}}`, "subject: has namespaces and pods"},
 		{"selector of the subject", `p: {tier: Admin, priority: 1, subject: {namespaces: {matchExpressions: [{key: a, operator: Like}]}}}`, "subject: namespaces is invalid"},
 		{"unknown action", in("p", "Admin", 1, `{action: Allow, from: [{namespaces: {}}]}`), `c0.yaml:10:5: ClusterNetworkPolicy p: ingress[0]: action "Allow" is unknown: write Accept, Deny or Pass`},
-		{"no action", out("p", "Admin", 1, `{to: [{namespaces: {}}]}`), `c0.yaml:20:5: ClusterNetworkPolicy p: egress[0]: action "" is unknown`},
+		{"no action", out("p", "Admin", 1, `{to: [{namespaces: {}}]}`), `c0.yaml:20:5: ClusterNetworkPolicy p: egress[0]: has no action: write Accept, Deny or Pass`},
 		{"Accept of an old kind", "BaselineAdminNetworkPolicy " + in("default", "Baseline", 1, passAll), `action "Pass" is unknown: write Allow or Deny`},
 		{"name of a Baseline", "BaselineAdminNetworkPolicy " + in("p", "Baseline", 1, denyAll), "is not named default"},
 		{"kind", "NetworkPolicy " + in("p", "Admin", 1, denyAll), "is of an unknown kind"},

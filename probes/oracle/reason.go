@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -39,7 +40,11 @@ func (l *lexicon) half(q *question, out outcome, n names) Half {
 		h.By, h.Reason = out.rule.by, l.doubt(q, out.rule, out.doubt, n)
 	case tied:
 		h.By = []RuleRef{out.rule.by[0], out.other.by[0]}
-		h.Reason = fmt.Sprintf("%s and %s have the same priority and disagree, and the specification does not say which one wins", h.By[0].short(), h.By[1].short())
+		why := "have the same priority and disagree"
+		if h.By[0].Kind == KindBaseline || h.By[1].Kind == KindBaseline {
+			why = "disagree, a " + KindBaseline + " has no priority"
+		}
+		h.Reason = fmt.Sprintf("%s and %s %s, and the specification does not say which one wins", h.By[0].short(), h.By[1].short(), why)
 	case hostSubject:
 		h.By = q.subject.sides[q.direction].by
 		h.Reason = fmt.Sprintf("%s shares its node's network, and the specification leaves open whether policies select it", subject)
@@ -65,23 +70,22 @@ func (r *rule) verb() string {
 
 // denied says in words why no NetworkPolicy allows the flow.
 func (s *side) denied(q *question, subject, peer string, near *rule) string {
-	var b strings.Builder
-	toward := "to"
+	toward := " to "
 	if q.direction == ingress {
-		toward = "from"
+		toward = " from "
 	}
-	fmt.Fprintf(&b, "%s is isolated for %s by ", subject, q.direction)
+	text := subject + " is isolated for " + q.direction.String() + " by "
 	for i, ref := range s.by {
 		if i > 0 {
-			b.WriteString(", ")
+			text += ", "
 		}
-		b.WriteString(ref.Policy)
+		text += ref.Policy
 	}
-	fmt.Fprintf(&b, ", and no rule allows %s/%d %s %s", q.protocol, q.number, toward, peer)
+	text += ", and no rule allows " + q.protocol.String() + "/" + strconv.Itoa(int(q.number)) + toward + peer
 	if near != nil {
-		fmt.Fprintf(&b, " (%s fits the pods but not the port)", near.by[0].short())
+		text += " (" + near.by[0].short() + " fits the pods but not the port)"
 	}
-	return b.String()
+	return text
 }
 
 // doubt says in words what leaves a rule open.

@@ -190,6 +190,14 @@ func (q *question) fits(r *rule) (answer, bool) {
 	}
 	byNumber, byName := q.port(r)
 	a := selected.and(byNumber.or(byName))
+	if q.shown != 0 && (r.anyone || blocked.is != no) {
+		before := *q
+		before.number = q.shown
+		byNumber, byName = before.port(r)
+		if r.anyone {
+			a = byNumber.or(byName)
+		}
+	}
 	if blocked.is != no {
 		if r.direction == egress && byName.is == yes {
 			byName = answer{maybe, doubt{kind: whosePort}}

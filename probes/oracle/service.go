@@ -2,14 +2,16 @@ package oracle
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/segtest/segtest/probes/matrix"
 )
 
-// servicesOf the world by name.
-func servicesOf(w World, found *problems) map[matrix.Endpoint]*Service {
-	services := make(map[matrix.Endpoint]*Service, len(w.Services))
+// servicesOf the world by name and by address. Of those that share an address,
+// which differ in their ports, the first has it.
+func servicesOf(w World, found *problems) (services map[matrix.Endpoint]*Service, fronts map[netip.Addr]*Service) {
+	services, fronts = make(map[matrix.Endpoint]*Service, len(w.Services)), map[netip.Addr]*Service{}
 	for i := range w.Services {
 		s := &w.Services[i]
 		if s.Name.Namespace() == "" || s.Name.Name() == "" {
@@ -19,8 +21,13 @@ func servicesOf(w World, found *problems) map[matrix.Endpoint]*Service {
 			found.add(s.Origin, "service "+string(s.Name), "is there twice", "rename one, the other is at "+first.Origin.String())
 		}
 		services[s.Name] = s
+		for _, a := range s.Addresses {
+			if _, shared := fronts[a.Unmap()]; !shared {
+				fronts[a.Unmap()] = s
+			}
+		}
 	}
-	return services
+	return services, fronts
 }
 
 // backend is a pod behind a Service and the port to which it is led.
@@ -157,7 +164,7 @@ func (o *Oracle) rewrite(from *endpoint, s *Service, b backend, f matrix.Flow) (
 	sent := o.lexicon.half(out, after, t.names)
 	if sent.Isolated {
 		blind := *out
-		blind.peer, blind.number = o.veiled(b.pod.class, rewritten), f.Port
+		blind.peer, blind.shown = o.veiled(b.pod.class, rewritten), f.Port // a selector means a pod, and its port
 		if before := blind.decide(); before.intent != after.intent {
 			sent.Intent = matrix.Undefined
 			sent.Reason = fmt.Sprintf("%s after the Service's address and port are rewritten, %s before, and the specification leaves open which policies see", after.intent, before.intent)

@@ -1,6 +1,7 @@
 package oracle_test
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -38,6 +39,13 @@ func serviceRows() []row {
 	egress := func(rule string) string {
 		return `y/p: {podSelector: {}, policyTypes: [Egress], egress: [` + rule + `]}`
 	}
+	services := func(network, rule string) oracle.World {
+		w := addressed(serving(grid(egress(rule))))
+		if network != "" {
+			w.ServiceNetworks = []netip.Prefix{netip.MustParsePrefix(network)}
+		}
+		return w
+	}
 	return []row{
 		{"21 a Service is judged at the port of its pods", serving(grid(ingress81)), want{
 			"y/a → x/name TCP/80 service": allow, "y/a → x/web TCP/80 service": deny, "z/a → x/name TCP/80 service": deny, "y/a → x/shift TCP/8080 service": deny,
@@ -50,6 +58,18 @@ func serviceRows() []row {
 			"y/a → x/web TCP/80 service": deny, "y/a → x/shift TCP/8080 service": undefined,
 		}},
 		{"21 egress to both ports is decided", serving(grid(egress(`{ports: [{port: 80}, {port: 8080}]}`))), want{"y/a → x/shift TCP/8080 service": allow}},
+		{"21 a rule that selects pods means their port", serving(grid(egress(`{to: [{namespaceSelector: {matchLabels: {ns: x}}}], ports: [{port: 80}]}`))), want{
+			"y/a → x/shift TCP/8080 service": allow, "y/a → x/web TCP/80 service": allow, "y/a → x/name TCP/80 service": deny,
+		}},
+		{"21 a rule that selects pods does not mean the port of their Service", serving(grid(egress(`{to: [{namespaceSelector: {matchLabels: {ns: x}}}], ports: [{port: 8080}]}`))), want{
+			"y/a → x/shift TCP/8080 service": deny,
+		}},
+		{"21 a rule with a block may mean either port", serving(grid(egress(`{to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: 80}]}`))), want{"y/a → x/shift TCP/8080 service": undefined, "y/a → x/web TCP/80 service": allow}},
+		{"21 a rule that selects pods decides beside one with a block", serving(grid(egress(`{to: [{ipBlock: {cidr: 0.0.0.0/0}}, {namespaceSelector: {matchLabels: {ns: x}}}], ports: [{port: 80}]}`))), want{"y/a → x/shift TCP/8080 service": allow}},
+		{"27 a block apart from the networks of Services and pods", services("10.96.0.0/16", `{to: [{ipBlock: {cidr: 203.0.113.0/24}}]}`), want{"y/a → x/web TCP/80 service": deny}},
+		{"27 a block around the networks of Services and pods", services("10.96.0.0/16", `{to: [{ipBlock: {cidr: 10.0.0.0/8}}]}`), want{"y/a → x/web TCP/80 service": allow}},
+		{"27 a block that holds Services and no pods", services("10.96.0.0/16", `{to: [{ipBlock: {cidr: 10.96.0.0/16}}]}`), want{"y/a → x/web TCP/80 service": undefined}},
+		{"27 a block where no network of Services is known", services("", `{to: [{ipBlock: {cidr: 203.0.113.0/24}}]}`), want{"y/a → x/web TCP/80 service": undefined}},
 		{"21 egress by selector is decided", serving(grid(egress(`{to: [{namespaceSelector: {matchLabels: {ns: x}}}]}`))), want{
 			"y/a → x/shift TCP/8080 service": allow, "y/a → x/web TCP/80 service": allow,
 		}},

@@ -3,6 +3,7 @@ package oracle
 // side is what policies say about one direction of some classes.
 type side struct {
 	admin, baseline []rank
+	unranked        rank      // of the Baseline tier, in no order with those of baseline
 	by              []RuleRef // every NetworkPolicy that isolates, in order of key
 	rules           []*rule   // of those policies, in order of key and rule
 	policies        []*policy // all of the above, in order of evaluation
@@ -51,10 +52,13 @@ func newSide(d direction, policies []*policy) *side {
 			s.rules = append(s.rules, p.rules[d]...)
 			continue
 		case tierBaseline:
-			level = &s.baseline
+			if level = &s.baseline; p.whole.Kind == KindBaseline {
+				s.unranked = append(s.unranked, p.rules[d])
+				continue
+			}
 		case tierAdmin:
 		}
-		if i == 0 || policies[i-1].tier != p.tier || policies[i-1].priority != p.priority {
+		if len(*level) == 0 || policies[i-1].priority != p.priority {
 			*level = append(*level, nil)
 		}
 		last := &(*level)[len(*level)-1]

@@ -74,7 +74,12 @@ func tierRows() []row {
 		{"47 a peer that nobody knows accepts nothing", under(grid(isolateX), in("p", "Admin", 1, `{action: Accept, from: [{}, {namespaces: {}}]}`)), yz(0, 0)},
 		{"47 a peer that nobody knows denies everything", under(grid(), in("p", "Admin", 1, `{action: Deny, from: [{}], protocols: [{tcp: {destinationPort: {number: 1}}}]}`)), yz(0, 0)},
 		{"47 a peer that nobody knows passes nothing on", under(grid(openX), in("p", "Admin", 1, `{action: Pass, from: [{}]}`)), yz(0, 0)},
-		{"47 the old Baseline comes last", old(under(addressed(grid()), in("p", "Baseline", 999, `{action: Accept, from: [{namespaces: {}}]}`))), yz(1, 1)},
+		{"43 a BaselineAdminNetworkPolicy has no place among the new ones of priority 0", old(under(addressed(grid()), in("p", "Baseline", 0, acceptAll))), yz(1, 2)},
+		{"43 a BaselineAdminNetworkPolicy has no place among the new ones of priority 1000", old(under(addressed(grid()), in("p", "Baseline", 1000, acceptAll))), yz(1, 2)},
+		{"43 a BaselineAdminNetworkPolicy and a new one that says the same", old(under(addressed(grid()), in("p", "Baseline", 1000, denyAll))), yz(1, 0)},
+		{"43 a BaselineAdminNetworkPolicy may come after a new one that passes on", old(under(addressed(grid()), in("p", "Baseline", 5, passAll), in("q", "Baseline", 6, denyAll))), yz(1, 2)},
+		{"43 a BaselineAdminNetworkPolicy decides alone where no new one fits", old(under(addressed(grid()), in("p", "Baseline", 1000, acceptY))), yz(1, 0)},
+		{"43 a BaselineAdminNetworkPolicy after NetworkPolicies that select", old(under(addressed(grid(openX)), in("p", "Baseline", 1000, denyAll))), yz(1, 1)},
 		{"47 old kinds are judged as what they became", old(addressed(grid(isolateX))), yz(1, 0)},
 	}
 }
@@ -117,6 +122,28 @@ func TestConvertedPolicies(t *testing.T) {
 		if got := refs(o.Decide(mustFlow(t, flow)).Ingress); got != want {
 			t.Errorf("%s: decided by %s, want %s", flow, got, want)
 		}
+	}
+}
+
+func TestReasonsOfTiers(t *testing.T) {
+	t.Parallel()
+	o := mustNew(t, old(under(addressed(grid()), in("p", "Baseline", 1000, acceptAll),
+		`q: {tier: Admin, priority: 3, subject: {namespaces: {matchLabels: {ns: z}}}, ingress: [{action: Pass, from: [{}]}]}`)))
+	for flow, want := range map[string]string{
+		"z/a → x/a TCP/80": "ClusterNetworkPolicy p rule 0 and BaselineAdminNetworkPolicy default rule 0 disagree, a BaselineAdminNetworkPolicy has no priority, and the specification does not say which one wins",
+		"x/a → z/a TCP/80": "ClusterNetworkPolicy q rule 0 has a peer that this version does not know (number 0), and therefore denies ingress",
+	} {
+		if got := o.Decide(mustFlow(t, flow)).Ingress.Reason; got != want {
+			t.Errorf("%s: got %q, want %q", flow, got, want)
+		}
+	}
+	last := o.Explain(mustFlow(t, "z/a → x/a TCP/80")).Ingress
+	if step := last[len(last)-2]; step.Rule.Kind != oracle.KindBaseline || !step.Decides {
+		t.Errorf("before the default stands %+v, want the BaselineAdminNetworkPolicy", step)
+	}
+	const why = "peer 0 is empty or of a kind that this version does not know: the rule denies everything"
+	if got := o.Explain(mustFlow(t, "x/a → z/a TCP/80")).Ingress[0].Why; got != why {
+		t.Errorf("got %q, want %q", got, why)
 	}
 }
 

@@ -5,12 +5,9 @@ import (
 	"net/netip"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation"
-
-	"github.com/segtest/segtest/probes/matrix"
 )
 
 // peer compiles one entry of from or to.
@@ -72,9 +69,9 @@ func (at place) cidr(field, text string) (netip.Prefix, bool) {
 // port compiles one entry of ports, false where it is invalid.
 func (at place) port(i int, p networkingv1.NetworkPolicyPort) (portRange, bool) {
 	at.field += fmt.Sprintf(": port %d", i)
-	out := portRange{protocol: matrix.TCP, low: 1, high: 65535}
+	out := portRange{protocol: ProtocolOf(p.Protocol), low: 1, high: 65535}
 	before := len(*at.c.found)
-	if p.Protocol != nil && !known(*p.Protocol, &out.protocol) {
+	if out.protocol == 0 {
 		at.add(fmt.Sprintf("protocol %q is unknown", *p.Protocol), "write TCP, UDP or SCTP")
 	}
 	switch {
@@ -121,18 +118,4 @@ func (at place) endPort(p networkingv1.NetworkPolicyPort, out *portRange) {
 	default:
 		out.high = uint16(*p.EndPort) //nolint:gosec // checked above
 	}
-}
-
-func known(p corev1.Protocol, into *matrix.Protocol) bool {
-	switch p {
-	case corev1.ProtocolTCP:
-		*into = matrix.TCP
-	case corev1.ProtocolUDP:
-		*into = matrix.UDP
-	case corev1.ProtocolSCTP:
-		*into = matrix.SCTP
-	default:
-		return false
-	}
-	return true
 }

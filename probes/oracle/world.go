@@ -58,6 +58,9 @@ type World struct {
 	Services        []Service
 	Policies        []Policy        // networking.k8s.io/v1
 	ClusterPolicies []ClusterPolicy // policy.networking.k8s.io, all of them as v1alpha2
+	// PodNetworks and ServiceNetworks hold the addresses of pods and Services that
+	// are not known one by one; none where nobody knows that either.
+	PodNetworks, ServiceNetworks []netip.Prefix
 	// Foreign are policies of kinds that the oracle cannot judge. They are
 	// reported, never ignored: what they do is not part of any answer.
 	Foreign []Foreign
@@ -77,7 +80,10 @@ type Service struct {
 	Selector map[string]string // empty: no pods of its own
 	Ports    []ServicePort
 	Headless bool
-	Origin   Origin
+	// Addresses lead to it, from wherever they are reached: those of the cluster,
+	// external ones, and those of load balancers, as far as they are known.
+	Addresses []netip.Addr
+	Origin    Origin
 }
 
 // ServicePort leads from a port of the Service to one of its pods.

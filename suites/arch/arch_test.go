@@ -28,7 +28,8 @@ var rules = []rule{
 	{"probes/matrix", nil, "the vocabulary stands on the standard library alone"},
 	{"probes/oracle", []string{"probes/matrix"}, "the oracle is pure: no cluster, clock or chance"},
 	{"probes/oracle/cases", []string{"probes/matrix", "probes/oracle"}, "cases as data: it decides nothing"},
-	{"probes/mutate", []string{"probes/matrix", "probes/oracle"}, "mistakes in policies, judged by the oracle alone"},
+	{"probes/outside", []string{"probes/matrix", "probes/oracle"}, "stand-ins for what no file holds; pure"},
+	{"probes/mutate", []string{"probes/matrix", "probes/oracle", "probes/outside"}, "mistakes in policies, judged by the oracle alone"},
 	{"probes/wire", []string{"probes/matrix"}, "both ends speak it; it must stay small"},
 	{"probes/agent/...", []string{"probes/wire", "probes/matrix", "probes/agent"}, "the agent must stay small"},
 	{"probes/prober", []string{"probes/wire", "probes/matrix"}, "it asks agents, wherever they run"},
@@ -36,7 +37,7 @@ var rules = []rule{
 	{"probes/simnet/...", []string{"probes/matrix", "probes/oracle", "probes/prober", "probes/wire", "fixtures/cluster"}, "a network in memory stands in for a cluster"},
 	{"fixtures/manifest", []string{"probes/oracle", "probes/matrix"}, "files become a World"},
 	{"fixtures/scenario", []string{"probes/oracle", "probes/matrix", "fixtures/manifest"}, "the file format knows no cluster"},
-	{"fixtures/lint", []string{"probes/oracle", "probes/matrix", "fixtures/manifest", "fixtures/scenario"}, "rules over what was read; pure"},
+	{"fixtures/lint", []string{"probes/oracle", "probes/outside", "probes/matrix", "fixtures/manifest", "fixtures/scenario"}, "rules over what was read; pure"},
 	{"fixtures/revision/...", nil, "Git as files; it knows neither scenarios nor policies"},
 	{"fixtures/catalog", nil, "shipped files only"},
 	{"fixtures/cluster", []string{"probes/matrix"}, "small interfaces"},
@@ -48,14 +49,16 @@ var rules = []rule{
 	{"suites/run/record", []string{"probes/matrix", "probes/oracle", "probes/wire"}, "a history can be judged on any machine"},
 	{"suites/run", []string{"probes/...", "fixtures/...", "chaos/...", "suites/run/record"}, "makes the history; judges nothing"},
 	{"suites/judge", []string{"probes/oracle", "probes/matrix", "probes/wire", "suites/run/record"}, "pure, so that a dispute can be replayed"},
-	{"suites/plan", []string{"suites/judge", "suites/run/record", "fixtures/scenario", "probes/oracle", "probes/matrix"}, "what is known without a cluster; pure"},
-	{"suites/edit", []string{"suites/plan", "probes/oracle", "probes/matrix"}, "tries edits out with the oracle; pure"},
-	{"suites/diff", []string{"suites/plan", "fixtures/revision", "fixtures/scenario", "probes/oracle", "probes/matrix"}, "two plans side by side; of revision it knows what a commit is"},
+	{"suites/plan", []string{"suites/judge", "suites/run/record", "fixtures/scenario", "probes/oracle", "probes/outside", "probes/matrix"}, "what is known without a cluster; pure"},
+	{"suites/plan/plantest", []string{"suites/plan", "fixtures/catalog", "fixtures/scenario"}, "plans for tests"},
+	{"suites/edit", []string{"suites/plan", "probes/oracle", "probes/outside", "probes/matrix"}, "tries edits out with the oracle; pure"},
+	{"suites/diff", []string{"suites/plan", "fixtures/revision", "fixtures/scenario", "probes/oracle", "probes/outside", "probes/matrix"}, "two plans side by side; of revision it knows what a commit is"},
 	{"suites/bisect", []string{"fixtures/revision", "fixtures/manifest", "fixtures/scenario", "probes/oracle", "probes/matrix"}, "the oracle walks the history"},
 	{"suites/report", []string{"suites/edit", "suites/bisect", "suites/diff", "suites/judge", "suites/plan", "suites/run/record", "fixtures/lint", "fixtures/revision", "probes/mutate", "probes/oracle", "probes/matrix"}, "pure renderers of results, plans, findings and mutants"},
 	{"suites/specs", []string{"suites/run", "suites/run/record", "suites/judge", "fixtures/scenario", "probes/matrix", "probes/oracle"}, "the Ginkgo tree around one pass"},
 	{"suites/...", []string{"suites/...", "fixtures/...", "probes/...", "chaos/..."}, "suites may use everything"},
 	{"hack/bench/...", []string{"suites/...", "fixtures/...", "probes/..."}, "measures what the suites do"},
+	{"hack/golden", nil, "golden files of tests, of any package; nothing else imports it"},
 	{"cmd/...", []string{"cmd/...", "suites/...", "fixtures/...", "probes/...", "chaos/..."}, "the command line ties all together"},
 }
 
@@ -69,7 +72,7 @@ var outside = []struct {
 	{"github.com/onsi", []string{"suites/specs"}, "helpers return errors; only the specs assert"},
 	{"sigs.k8s.io/kustomize", []string{"fixtures/manifest"}, "kustomizations are built in one place, where nothing is fetched"},
 	{"github.com/spf13", []string{"cmd/..."}, "flags live in cmd"},
-	{"flag", []string{"cmd/...", "suites/specs"}, "flags live in cmd; ginkgo wants testing's flags initialised"},
+	{"flag", []string{"cmd/...", "suites/specs", "hack/golden"}, "flags live in cmd; ginkgo wants testing's flags initialised; -update of tests"},
 }
 
 func TestImportDirections(t *testing.T) {

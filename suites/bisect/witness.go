@@ -115,13 +115,15 @@ func (r *Reader) read(ctx context.Context, tree *revision.Tree) (Sight, error) {
 	return See(sc, r.flow), nil
 }
 
-// See is what a scenario says of a flow, whose ends may be workloads.
+// See is what a scenario says of a flow, whose ends may be workloads, and the
+// cluster's DNS where no file holds it.
 func See(sc *scenario.Scenario, f matrix.Flow) Sight {
-	o, err := oracle.New(sc.World())
+	w := scenario.WithDNS(sc.World())
+	o, err := oracle.New(w)
 	if err != nil {
 		return Sight{State: Unreadable, Why: first(err)}
 	}
-	flow, why := resolve(sc, f)
+	flow, why := resolve(w, f)
 	if why != "" {
 		return Sight{State: Absent, Why: why}
 	}
@@ -149,13 +151,13 @@ func first(err error) string {
 	return err.Error()
 }
 
-// resolve the ends of a flow to those that the scenario has. Where it has not,
-// the text says so.
-func resolve(sc *scenario.Scenario, f matrix.Flow) (matrix.Flow, string) {
-	from, to := ends(sc, f.From), ends(sc, f.To)
+// resolve the ends of a flow to those that the world has. Where it has not, the
+// text says so.
+func resolve(w oracle.World, f matrix.Flow) (matrix.Flow, string) {
+	from, to := ends(w, f.From), ends(w, f.To)
 	if f.Way == matrix.ServiceIP {
 		to = nil
-		for _, s := range sc.World().Services {
+		for _, s := range w.Services {
 			if s.Name == f.To {
 				to = []matrix.Endpoint{s.Name}
 			}
@@ -174,18 +176,24 @@ func resolve(sc *scenario.Scenario, f matrix.Flow) (matrix.Flow, string) {
 	return f, ""
 }
 
-// ends are the endpoints that a name means; none where the scenario has none.
-func ends(sc *scenario.Scenario, e matrix.Endpoint) []matrix.Endpoint {
+// ends are the endpoints that a name means; none where the world has none.
+func ends(w oracle.World, e matrix.Endpoint) []matrix.Endpoint {
 	switch e.Namespace() {
 	case matrix.WorldEndpoint("").Namespace():
 		return []matrix.Endpoint{e}
 	case matrix.NodeEndpoint("").Namespace():
-		for _, n := range sc.Manifests.Nodes {
+		for _, n := range w.Nodes {
 			if matrix.NodeEndpoint(n.Name) == e {
 				return []matrix.Endpoint{e}
 			}
 		}
 		return nil
 	}
-	return sc.Slots(e)
+	var pods []matrix.Endpoint
+	for _, p := range w.Pods {
+		if p.Name == e || p.Workload == e {
+			pods = append(pods, p.Name)
+		}
+	}
+	return pods
 }

@@ -17,7 +17,8 @@ import (
 type Diff struct {
 	Before, After Version
 	Compared      int              // flows that both versions have
-	Flips         []Flip           // those against the scenario first, then opened, closed and unclear ones
+	Outside       int              // of these, those to and from pods and addresses that no file holds
+	Flips         []Flip           // those against the scenario first, then by kind
 	Added         []Workload       // pods that only the later version has, in order
 	Removed       []Workload       // pods that only the earlier version has, in order
 	Foreign       []oracle.Foreign // policies of the later version that are not evaluated
@@ -35,7 +36,7 @@ type Version struct {
 // Flip is flows that are decided otherwise: from each sender to each receiver on
 // each port, apart from a pod to itself. An address outside of the cluster is
 // "world/BLOCK", and stands for what is in the block and in no narrower one that
-// a policy names.
+// a policy names. A pod that no file holds is named as outside.Pods does.
 type Flip struct {
 	From, To      []matrix.Endpoint // in order
 	Ports         []Port            // in order
@@ -83,23 +84,25 @@ type Credit struct {
 type Kind uint8
 
 // The kinds, in order of weight. An unclear flow is one that the later version
-// leaves undefined.
+// leaves undefined, a decided one was undefined: nobody knows whether it changes.
 const (
 	Opened Kind = iota + 1
 	Closed
 	Unclear
+	Decided
 )
 
 // Kind of the flip.
 func (f Flip) Kind() Kind {
-	switch f.After {
-	case matrix.Allow:
+	switch {
+	case f.After != matrix.Allow && f.After != matrix.Deny:
+		return Unclear
+	case f.Before != matrix.Allow && f.Before != matrix.Deny:
+		return Decided
+	case f.After == matrix.Allow:
 		return Opened
-	case matrix.Deny:
-		return Closed
-	case matrix.Undefined, matrix.Unstated:
 	}
-	return Unclear
+	return Closed
 }
 
 // String is the kind as people say it.
@@ -109,6 +112,8 @@ func (k Kind) String() string {
 		return "opened"
 	case Closed:
 		return "closed"
+	case Decided:
+		return "decided"
 	case Unclear:
 	}
 	return "unclear"
@@ -116,24 +121,40 @@ func (k Kind) String() string {
 
 // Against reports that the flows flip to what the scenario does not want.
 func (f Flip) Against() bool {
-	return f.Kind() == Opened && f.Declared.Intent == matrix.Deny || f.Kind() == Closed && f.Declared.Intent == matrix.Allow
+	return f.After == matrix.Allow && f.Declared.Intent == matrix.Deny || f.After == matrix.Deny && f.Declared.Intent == matrix.Allow
 }
 
 // Of two versions. Either may be nil: then it holds nothing.
-func Of(before, after *plan.Plan) Diff {
+func Of(before, after *plan.Plan) (Diff, error) {
 	d := Diff{}
 	if after != nil {
 		d.Foreign = after.World.Foreign
 	}
-	ports, families, outside := union(portsOf(before), portsOf(after)), familiesOf(before, after), outsideOf(before, after)
-	b, a := newTable(before, families, ports, outside), newTable(after, families, ports, outside)
+	families := familiesOf(before, after)
+	strangers, pods := strangersTo(before, after, families)
+	ports := union(portsOf(before), portsOf(after))
+	for _, s := range strangers {
+		ports = union(ports, s.ports)
+	}
+	was, err := peopled(before, pods)
+	if err != nil {
+		return d, err
+	}
+	is, err := peopled(after, pods)
+	if err != nil {
+		return d, err
+	}
+	b, a := newTable(was, families, ports, strangers), newTable(is, families, ports, strangers)
 	d.Added, d.Removed = a.without(b), b.without(a)
 	if before == nil || after == nil {
-		return d
+		return d, nil
 	}
-	c := comparison{before: b, after: a, families: families, outside: outside}
+	c := comparison{
+		before: b, after: a, families: families, strangers: strangers,
+		wide: len(before.World.ClusterPolicies)+len(after.World.ClusterPolicies) > 0,
+	}
 	c.compare()
-	d.Compared, d.Flips = c.compared, c.fold()
+	d.Compared, d.Outside, d.Flips = c.compared, c.outside, c.fold()
 	for _, p := range after.World.Pods {
 		if _, ok := b.at[p.Name]; ok {
 			d.pods = append(d.pods, p)
@@ -142,7 +163,7 @@ func Of(before, after *plan.Plan) Diff {
 	for i := range d.Flips {
 		d.Flips[i].From = d.others(d.Flips[i])
 	}
-	return d
+	return d, nil
 }
 
 // Count adds up the flows of the flips of a kind; 0 is of all.

@@ -5,12 +5,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/segtest/segtest/fixtures/scenario"
 	"github.com/segtest/segtest/probes/matrix"
+	"github.com/segtest/segtest/probes/oracle"
+	"github.com/segtest/segtest/probes/outside"
 	"github.com/segtest/segtest/suites/diff"
 	"github.com/segtest/segtest/suites/plan"
+	"github.com/segtest/segtest/suites/plan/plantest"
 )
 
 const workloads = `apiVersion: segtest.dev/v1alpha1
@@ -41,27 +43,10 @@ spec:
   - ` + ingress + "\n"
 }
 
-func planOf(t testing.TB, files map[string]string) *plan.Plan {
-	t.Helper()
-	fsys := fstest.MapFS{}
-	for name, text := range files {
-		fsys[name] = &fstest.MapFile{Data: []byte(text)}
-	}
-	sc, err := scenario.Loader{FS: fsys}.Load("shop.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := plan.Of(sc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 // shop with some policies, and something behind the workloads' file.
 func shop(t testing.TB, more string, policies ...string) *plan.Plan {
 	t.Helper()
-	return planOf(t, map[string]string{"shop.yaml": workloads + more, "policies/all.yaml": strings.Join(append(policies, unrelated), "---\n")})
+	return plantest.Of(t, "shop.yaml", map[string]string{"shop.yaml": workloads + more, "policies/all.yaml": strings.Join(append(policies, unrelated), "---\n")})
 }
 
 const unrelated = `apiVersion: networking.k8s.io/v1
@@ -69,6 +54,15 @@ kind: NetworkPolicy
 metadata: {name: spy, namespace: other}
 spec: {podSelector: {matchLabels: {app: nobody}}}
 `
+
+func of(t testing.TB, before, after *plan.Plan) diff.Diff {
+	t.Helper()
+	d, err := diff.Of(before, after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
 
 // lines are the flips in short.
 func lines(d diff.Diff) string {
@@ -124,39 +118,133 @@ func TestFlips(t *testing.T) {
 			"a block is opened, but for its beginning and its end",
 			shop(t, "", closed), shop(t, "", closed, strings.ReplaceAll(policy("from: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.0.0.0/16, 10.255.0.0/16]}}]"), "app: db", "app: web")),
 			"opened world/10.0.0.0/8 > shop/web-* TCP/8080 TCP/any UDP/any: 6\n" +
-				"unclear other/spy-* > shop/web-* TCP/8080 TCP/any UDP/any: 12",
+				"unclear elsewhere/any other/spy-* > shop/web-* TCP/8080 TCP/any UDP/any: 18",
 		},
 		{
 			"all is closed, to the world and from it too", shop(t, ""), shop(t, "", closed),
-			"closed other/spy-* world/0.0.0.0/0 > shop/db-0 TCP/5432 TCP/any UDP/any: 9\n" +
-				"closed other/spy-* world/0.0.0.0/0 > shop/job-0 TCP/any UDP/any: 6\n" +
-				"closed other/spy-* world/0.0.0.0/0 > shop/web-* TCP/8080 TCP/any UDP/any: 18\n" +
+			"closed elsewhere/any other/spy-* world/0.0.0.0/0 > shop/db-0 TCP/5432 TCP/any UDP/any: 12\n" +
+				"closed elsewhere/any other/spy-* world/0.0.0.0/0 > shop/job-0 TCP/any UDP/any: 8\n" +
+				"closed elsewhere/any other/spy-* world/0.0.0.0/0 > shop/web-* TCP/8080 TCP/any UDP/any: 24\n" +
+				"closed shop/* > elsewhere/any world/0.0.0.0/0 TCP/any UDP/any: 16\n" +
 				"closed shop/* > other/spy-* TCP/80 TCP/any UDP/any: 24\n" +
 				"closed shop/* > shop/db-0 TCP/5432 TCP/any UDP/any: 9\n" +
 				"closed shop/* > shop/job-0 TCP/any UDP/any: 6\n" +
-				"closed shop/* > shop/web-* TCP/8080 TCP/any UDP/any: 18\n" +
-				"closed shop/* > world/0.0.0.0/0 TCP/any UDP/any: 8",
+				"closed shop/* > shop/web-* TCP/8080 TCP/any UDP/any: 18",
 		},
 		{
 			"the world may enter, but for a block", shop(t, "", web),
 			shop(t, "", web, strings.ReplaceAll(policy("from: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8]}}]"), "name: db", "name: world")),
 			"opened world/0.0.0.0/0 > shop/db-0 TCP/5432 TCP/any UDP/any: 3\n" +
-				"unclear other/spy-* shop/job-0 > shop/db-0 TCP/5432 TCP/any UDP/any: 9",
+				"unclear elsewhere/any other/spy-* shop/job-0 > shop/db-0 TCP/5432 TCP/any UDP/any: 12",
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			if got := lines(diff.Of(row.before, row.after)); got != row.want {
+			if got := lines(of(t, row.before, row.after)); got != row.want {
 				t.Errorf("got\n%s\nwant\n%s", got, row.want)
 			}
 		})
 	}
 }
 
+// guard is a cluster-wide policy for the shop.
+func guard(action, from string) string {
+	return `apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: guard}
+spec:
+  tier: Admin
+  priority: 1
+  subject: {namespaces: {matchLabels: {kubernetes.io/metadata.name: shop}}}
+  ingress: [{action: ` + action + `, from: [{namespaces: ` + from + `}]}]
+`
+}
+
+// Pods of namespaces that no file holds are let in and kept out, too.
+func TestOutsidePods(t *testing.T) {
+	t.Parallel()
+	const (
+		all    = "{}"
+		others = "{matchExpressions: [{key: kubernetes.io/metadata.name, operator: NotIn, values: [shop, other]}]}"
+		more   = "{matchExpressions: [{key: kubernetes.io/metadata.name, operator: NotIn, values: [shop, other, monitoring]}]}"
+		teamA  = "{matchLabels: {team: a}}"
+		toDB   = ` shop/db-0 TCP/5432 TCP/any UDP/any: `
+		toJob  = ` shop/job-0 TCP/any UDP/any: `
+		toWeb  = ` shop/web-* TCP/8080 TCP/any UDP/any: `
+	)
+	cluster := func(policies ...string) *plan.Plan {
+		return plantest.Of(t, "all.yaml", map[string]string{"all.yaml": strings.Join(append(policies, unrelated), "---\n")})
+	}
+	deny := func(to string) string {
+		return strings.ReplaceAll(guard("Deny", to), "{matchLabels: {kubernetes.io/metadata.name: shop}}", all)
+	}
+	for _, row := range []struct {
+		name          string
+		before, after *plan.Plan
+		want          string
+	}{
+		{
+			"a guard against all other namespaces is removed", shop(t, "", guard("Deny", others)), shop(t, ""),
+			"opened elsewhere/any >" + toDB + "3\nopened elsewhere/any >" + toJob + "2\nopened elsewhere/any >" + toWeb + "6",
+		},
+		{
+			"it leaves out one that nobody holds", shop(t, "", guard("Deny", others)), shop(t, "", guard("Deny", more)),
+			"opened monitoring/any >" + toDB + "3\nopened monitoring/any >" + toJob + "2\nopened monitoring/any >" + toWeb + "6",
+		},
+		{
+			"it is narrowed to what nobody holds", shop(t, "", guard("Deny", others)), shop(t, "", guard("Deny", teamA)),
+			"opened elsewhere/any >" + toDB + "3\nopened elsewhere/any >" + toJob + "2\nopened elsewhere/any >" + toWeb + "6",
+		},
+		{
+			"a peer that nobody holds is let in, on one port",
+			shop(t, "", closed), shop(t, "", closed, policy("{from: [{namespaceSelector: {matchLabels: {team: a}}, podSelector: {matchLabels: {app: prometheus}}}], ports: [{port: 5432}]}")),
+			"opened team=a/app=prometheus > shop/db-0 TCP/5432: 1",
+		},
+		{
+			"no pod is held at all", cluster(deny(all)), cluster(deny(teamA)),
+			"opened elsewhere/any > elsewhere/any-other team=a/any TCP/any UDP/any: 4",
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			d := of(t, row.before, row.after)
+			if got := lines(d); got != row.want {
+				t.Errorf("got\n%s\nwant\n%s", got, row.want)
+			}
+			if len(d.Added)+len(d.Removed) > 0 {
+				t.Errorf("a stand-in is new or gone: %v, %v", d.Added, d.Removed)
+			}
+		})
+	}
+}
+
+// What was undefined is decided, neither opened nor closed.
+func TestKind(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		before, after, declared matrix.Intent
+		want                    diff.Kind
+		against                 bool
+	}{
+		{matrix.Deny, matrix.Allow, matrix.Deny, diff.Opened, true},
+		{matrix.Allow, matrix.Deny, matrix.Unstated, diff.Closed, false},
+		{matrix.Allow, matrix.Undefined, matrix.Allow, diff.Unclear, false},
+		{matrix.Deny, matrix.Undefined, matrix.Deny, diff.Unclear, false},
+		{matrix.Undefined, matrix.Allow, matrix.Deny, diff.Decided, true},
+		{matrix.Undefined, matrix.Allow, matrix.Allow, diff.Decided, false},
+		{matrix.Undefined, matrix.Deny, matrix.Allow, diff.Decided, true},
+	} {
+		f := diff.Flip{Before: row.before, After: row.after, Declared: scenario.Expectation{Intent: row.declared}}
+		if f.Kind() != row.want || f.Against() != row.against {
+			t.Errorf("%s to %s, declared %s: %s, against %t; want %s, %t", row.before, row.after, row.declared, f.Kind(), f.Against(), row.want, row.against)
+		}
+	}
+}
+
 // What decides is named on both sides.
 func TestCauses(t *testing.T) {
 	t.Parallel()
-	d := diff.Of(shop(t, "", policy("from: [{podSelector: {matchLabels: {app: web}}}]")), shop(t, "", policy("from: [{podSelector: {}}]")))
+	d := of(t, shop(t, "", policy("from: [{podSelector: {matchLabels: {app: web}}}]")), shop(t, "", policy("from: [{podSelector: {}}]")))
 	before, after := d.Causes()
 	if len(before) != 1 || len(after) != 1 || before[0].String() != "shop/db (policies/all.yaml:1:1)" || after[0].String() != "shop/db rule 0 (policies/all.yaml:7:5)" {
 		t.Errorf("before %v, after %v", before, after)
@@ -198,7 +286,17 @@ func agree(t *testing.T, name string, before, after *plan.Plan) int {
 			want[f.Flow] = fmt.Sprint(was, f.Computed.Intent, f.Declared.Intent)
 		}
 	}
-	d := diff.Of(before, after)
+	elsewhere := outside.Pods(before.World, after.World)
+	was, is := peopled(t, before, elsewhere), peopled(t, after, elsewhere)
+	for _, to := range after.Pods() {
+		for f := range after.Between(after.Pods()[(slices.Index(after.Pods(), to)+1)%len(after.Pods())], to) {
+			f.From = elsewhere[0].Name
+			if x, y := was.Decide(f).Intent, is.Decide(f).Intent; x != y {
+				want[f] = fmt.Sprint(x, y, matrix.Unstated)
+			}
+		}
+	}
+	d := of(t, before, after)
 	seen := 0
 	for _, flip := range d.Flips {
 		count := 0
@@ -213,6 +311,9 @@ func agree(t *testing.T, name string, before, after *plan.Plan) int {
 						continue
 					}
 					f := matrix.Flow{From: from, To: to, Protocol: p.Protocol, Port: p.Port, Family: p.Family}
+					if x, y := was.Decide(f).Intent, is.Decide(f).Intent; to == elsewhere[0].Name && x != y {
+						want[f] = fmt.Sprint(x, y, matrix.Unstated)
+					}
 					if got := fmt.Sprint(flip.Before, flip.After, flip.Declared.Intent); got != want[f] {
 						t.Errorf("%s: %s is %s, flow by flow %q (or it is in two flips)", name, f, got, want[f])
 					}
@@ -231,15 +332,25 @@ func agree(t *testing.T, name string, before, after *plan.Plan) int {
 	return seen
 }
 
+// peopled is the oracle of a version with pods that it does not hold.
+func peopled(t *testing.T, p *plan.Plan, pods []outside.Pod) *oracle.Oracle {
+	t.Helper()
+	o, err := oracle.New(outside.Add(p.World, pods))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
 func TestAddedAndRemoved(t *testing.T) {
 	t.Parallel()
 	before := shop(t, "", closed)
-	after := planOf(t, map[string]string{
+	after := plantest.Of(t, "shop.yaml", map[string]string{
 		"shop.yaml": strings.Replace(strings.Replace(workloads, "app: web}, replicas: 2", "app: web}, replicas: 3", 1),
 			"- {name: job, namespace: shop, labels: {app: job}}", "- {name: cache, namespace: shop, labels: {app: db}, ports: [{port: 6379}]}", 1),
 		"policies/all.yaml": closed + "---\n" + policy("from: [{podSelector: {}}]"),
 	})
-	d := diff.Of(before, after)
+	d := of(t, before, after)
 	text := func(all []diff.Workload) string {
 		var out []string
 		for _, w := range all {
@@ -260,7 +371,7 @@ func TestAddedAndRemoved(t *testing.T) {
 			t.Errorf("a pod that was not there cannot flip: %v", f)
 		}
 	}
-	whole := diff.Of(nil, after)
+	whole := of(t, nil, after)
 	if len(whole.Added) != 4 || len(whole.Removed)+len(whole.Flips)+whole.Compared != 0 {
 		t.Errorf("from nothing: %+v", whole)
 	}

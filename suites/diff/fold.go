@@ -13,17 +13,19 @@ import (
 type comparison struct {
 	before, after table
 	families      []matrix.Family // that either version asks in
-	outside       []address
+	strangers     []stranger
+	wide          bool  // policies have a say between strangers
 	later         []int // by seat of before: the seat of after, -1 where that has none
 	compared      int
+	outside       int    // of these, to and from strangers
 	flips         []Flip // one per pair of groups and port
 }
 
 // group is endpoints that neither version tells apart.
 type group struct {
-	seats   []int    // of before, in order
-	outside *address // of the only member
-	ports   []Port   // on which a member is asked by others, without family
+	seats    []int     // of before, in order
+	stranger *stranger // the only member
+	ports    []Port    // on which a member is asked by others, without family
 }
 
 func (c *comparison) compare() {
@@ -66,9 +68,11 @@ func (c *comparison) groups() (senders, receivers []group) {
 		got[i].WriteString(receiver + "; " + earlier)
 	}
 	senders, receivers = c.gather(sent), c.gather(got)
-	for i := range c.outside {
-		one := group{seats: []int{len(pods) + i}, outside: &c.outside[i]}
-		senders, receivers = append(senders, one), append(receivers, one)
+	for i := range c.strangers {
+		one := group{seats: []int{len(pods) + i}, stranger: &c.strangers[i]}
+		if receivers = append(receivers, one); one.stranger.like == "" {
+			senders = append(senders, one)
+		}
 	}
 	for i := range receivers {
 		receivers[i].ports = c.ports(receivers[i])
@@ -100,9 +104,11 @@ func (c *comparison) gather(keys []strings.Builder) []group {
 func (c *comparison) ports(g group) []Port {
 	var all []Port
 	for _, t := range []*table{&c.before, &c.after} {
-		list := t.outside
-		if g.outside == nil {
+		var list []oracle.Port
+		if g.stranger == nil {
 			list = t.questions.Ports("", c.before.seats[g.seats[0]])
+		} else {
+			list = slices.Concat(t.outside, g.stranger.ports)
 		}
 		for _, p := range list {
 			canary := p.Port == c.before.plan.Scenario.Canary || p.Port == c.after.plan.Scenario.Canary
@@ -116,7 +122,7 @@ func (c *comparison) ports(g group) []Port {
 // pair compares the flows from one group to another.
 func (c *comparison) pair(from, to group) {
 	a, b, n := distinct(from.seats, to.seats)
-	if n == 0 || from.outside != nil && to.outside != nil {
+	if n == 0 || !c.asks(from.stranger, to.stranger) {
 		return
 	}
 	for _, family := range c.familiesBetween(from, to) {
@@ -124,7 +130,9 @@ func (c *comparison) pair(from, to group) {
 		for _, p := range to.ports {
 			p.Family = family
 			k := c.before.ports[oracle.Port{Protocol: p.Protocol, Port: p.Port}] // the same in both
-			c.compared += n
+			if c.compared += n; from.stranger != nil || to.stranger != nil {
+				c.outside += n
+			}
 			if before.At(a, b, k).Intent != after.At(c.later[a], c.later[b], k).Intent {
 				c.flips = append(c.flips, c.flip(a, b, p, from, to, n))
 			}
@@ -132,13 +140,24 @@ func (c *comparison) pair(from, to group) {
 	}
 }
 
+// asks reports that a flow between two endpoints is a question: none is between
+// addresses, and who is like a stranger is asked by that one alone.
+func (c *comparison) asks(from, to *stranger) bool {
+	switch {
+	case to != nil && to.like != "":
+		return from != nil && from.endpoint == to.like
+	case from == nil || to == nil:
+		return true
+	}
+	return c.wide && (from.block == nil || to.block == nil)
+}
+
 // familiesBetween two groups.
 func (c *comparison) familiesBetween(from, to group) []matrix.Family {
-	switch {
-	case from.outside != nil:
-		return []matrix.Family{from.outside.family()}
-	case to.outside != nil:
-		return []matrix.Family{to.outside.family()}
+	for _, s := range []*stranger{from.stranger, to.stranger} {
+		if s != nil && s.block != nil {
+			return []matrix.Family{s.block.Family()}
+		}
 	}
 	return c.families
 }
@@ -171,12 +190,12 @@ func (c *comparison) flip(a, b int, p Port, from, to group, n int) Flip {
 		From: c.names(from), To: c.names(to), Ports: []Port{p}, Count: n,
 		Before: before.Intent, After: after.Intent, Reason: after.Reason, Changes: Changes(before, after),
 	}
-	if from.outside == nil && to.outside == nil {
+	if from.stranger == nil && to.stranger == nil {
 		flip.Declared = c.after.plan.Expect(f)
 	}
 	for _, g := range []group{from, to} {
-		if g.outside != nil {
-			flip.reword(string(g.outside.endpoint()), string(g.outside.name()))
+		if g.stranger != nil {
+			flip.reword(string(g.stranger.endpoint), string(g.stranger.name))
 		}
 	}
 	return flip
@@ -193,8 +212,8 @@ func (f *Flip) reword(was, name string) {
 }
 
 func (c *comparison) names(g group) []matrix.Endpoint {
-	if g.outside != nil {
-		return []matrix.Endpoint{g.outside.name()}
+	if g.stranger != nil {
+		return []matrix.Endpoint{g.stranger.name}
 	}
 	names := make([]matrix.Endpoint, len(g.seats))
 	for i, seat := range g.seats {

@@ -37,26 +37,26 @@ func (t *Tally) add(i matrix.Intent) {
 }
 
 // table holds the answers of one version: between its pods, and between them and
-// addresses outside of the cluster. That of no version is empty.
+// strangers. That of no version is empty.
 type table struct {
 	plan      *plan.Plan
 	questions *scenario.Questions
-	seats     []matrix.Endpoint // pods, then addresses
+	seats     []matrix.Endpoint // pods, then strangers
 	at        map[matrix.Endpoint]int
 	ports     map[oracle.Port]int
-	outside   []oracle.Port // on which addresses are asked
+	outside   []oracle.Port // on which strangers are asked
 	grids     map[matrix.Family]*oracle.Grid
 }
 
-func newTable(p *plan.Plan, families []matrix.Family, ports []oracle.Port, outside []address) table {
+func newTable(p *plan.Plan, families []matrix.Family, ports []oracle.Port, strangers []stranger) table {
 	t := table{plan: p, at: map[matrix.Endpoint]int{}, ports: map[oracle.Port]int{}, grids: map[matrix.Family]*oracle.Grid{}}
 	if p == nil {
 		return t
 	}
 	t.questions, t.outside = p.Scenario.Questions(), outsidePorts(p)
 	t.seats = slices.Clone(p.Pods())
-	for _, a := range outside {
-		t.seats = append(t.seats, a.endpoint())
+	for _, s := range strangers {
+		t.seats = append(t.seats, s.endpoint)
 	}
 	for i, e := range t.seats {
 		t.at[e] = i
@@ -94,7 +94,8 @@ func (t *table) without(other table) []Workload {
 	}
 	byName := map[matrix.Endpoint]*Workload{}
 	for _, p := range t.plan.World.Pods {
-		if _, ok := slices.BinarySearch(pods, p.Name); ok {
+		_, held := slices.BinarySearch(t.plan.Pods(), p.Name)
+		if _, ok := slices.BinarySearch(pods, p.Name); ok || !held {
 			continue
 		}
 		w := byName[p.Workload]

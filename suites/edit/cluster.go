@@ -72,15 +72,9 @@ func (c wide) peersFor(w oracle.World, f matrix.Flow) []policyv1alpha2.ClusterNe
 }
 
 func protocolOf(f matrix.Flow) policyv1alpha2.ClusterNetworkPolicyProtocol {
-	port := &policyv1alpha2.Port{Number: int32(f.Port)}
-	switch f.Protocol {
-	case matrix.UDP:
-		return policyv1alpha2.ClusterNetworkPolicyProtocol{UDP: &policyv1alpha2.ClusterNetworkPolicyProtocolUDP{DestinationPort: port}}
-	case matrix.SCTP:
-		return policyv1alpha2.ClusterNetworkPolicyProtocol{SCTP: &policyv1alpha2.ClusterNetworkPolicyProtocolSCTP{DestinationPort: port}}
-	case matrix.TCP:
-	}
-	return policyv1alpha2.ClusterNetworkPolicyProtocol{TCP: &policyv1alpha2.ClusterNetworkPolicyProtocolTCP{DestinationPort: port}}
+	var entry policyv1alpha2.ClusterNetworkPolicyProtocol
+	oracle.SetDestination(&entry, f.Protocol, policyv1alpha2.Port{Number: int32(f.Port)})
+	return entry
 }
 
 func (c wide) rules() []clusterRule {

@@ -59,7 +59,10 @@ type Remedy struct {
 	Size  int // lines added or removed
 	// Side are flows of which nothing is declared and that change too, in order;
 	// ports that nobody declares and that close do not count.
-	Side  []plan.Change
+	Side []plan.Change
+	// Opens are flows to and from what the scenario does not hold that open too, in
+	// order; names are those of outside.Pods and outside.Blocks.
+	Opens []plan.Change
 	World oracle.World // with the edits made
 }
 
@@ -76,11 +79,16 @@ type Result struct {
 const maxSteps = 8
 
 // Smallest searches the remedy that changes the fewest flows of which nothing is
-// declared, and among those the one that asks for the least thought: without
-// caveats, then with few lines (added ones count double) and few other flows that
-// are open in one direction more. It stops when the context does.
+// declared, those that it opens to the outside included, and among those the one
+// that asks for the least thought: without caveats, then with few lines (added
+// ones count double) and few other flows that are open in one direction more, then
+// in a policy of few pods. It stops when the context does.
 func Smallest(ctx context.Context, p *plan.Plan, aim Aim) (Result, error) {
-	s := &search{plan: p, aim: aim, before: map[scope]*plan.Answers{}}
+	outer, err := strangersTo(p, aim)
+	if err != nil {
+		return Result{}, err
+	}
+	s := &search{plan: p, aim: aim, strangers: outer, before: map[scope]*plan.Answers{}}
 	paths := [][]direction{{egress, ingress}}
 	if aim.Want == matrix.Deny {
 		paths = [][]direction{{ingress}, {egress}} // one of them is enough
@@ -106,17 +114,18 @@ func Smallest(ctx context.Context, p *plan.Plan, aim Aim) (Result, error) {
 	if best == nil {
 		return Result{Tried: s.tried, Nearest: s.nearest}, nil
 	}
-	remedy := &Remedy{Edits: best.edits, Size: best.lines('+') + best.lines('-'), Side: best.side, World: best.plan.World}
+	remedy := &Remedy{Edits: best.edits, Size: best.lines('+') + best.lines('-'), Side: best.side, Opens: best.opens, World: best.plan.World}
 	return Result{Remedy: remedy, Tried: s.tried}, nil
 }
 
 // search is one search for a remedy.
 type search struct {
-	plan    *plan.Plan // as it is
-	aim     Aim
-	tried   int
-	nearest string
-	before  map[scope]*plan.Answers
+	plan      *plan.Plan // as it is
+	aim       Aim
+	strangers *strangers
+	tried     int
+	nearest   string
+	before    map[scope]*plan.Answers
 }
 
 // path makes edit after edit in some directions, each time the one that better
@@ -129,7 +138,7 @@ func (s *search) path(ctx context.Context, directions []direction, better func(a
 			return at, nil
 		}
 		var best *state
-		for _, c := range candidates(at.plan, s.aim, f, d) {
+		for _, c := range narrowFirst(at.plan.World, candidates(at.plan, s.aim, f, d)) {
 			if err := ctx.Err(); err != nil {
 				return nil, fmt.Errorf("searching an edit: %w", err)
 			}

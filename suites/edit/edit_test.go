@@ -3,23 +3,19 @@ package edit_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
-	"github.com/segtest/segtest/fixtures/scenario"
+	"github.com/segtest/segtest/hack/golden"
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/suites/edit"
 	"github.com/segtest/segtest/suites/plan"
+	"github.com/segtest/segtest/suites/plan/plantest"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // shop is the scenario of the tests; its expectation and its policies differ.
 const shop = `apiVersion: segtest.dev/v1alpha1
@@ -43,17 +39,7 @@ func policy(name, spec string) string {
 
 func planOf(t *testing.T, family, expect, policies string) *plan.Plan {
 	t.Helper()
-	sc, err := scenario.Loader{FS: fstest.MapFS{
-		"s.yaml": {Data: fmt.Appendf(nil, shop, family, expect)}, "p.yaml": {Data: []byte(policies)},
-	}}.Load("s.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := plan.Of(sc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return plantest.Of(t, "s.yaml", map[string]string{"s.yaml": fmt.Sprintf(shop, family, expect), "p.yaml": policies})
 }
 
 // between are the flows from one workload to another.
@@ -99,6 +85,9 @@ func shown(r edit.Result) string {
 	for _, x := range r.Remedy.Side {
 		fmt.Fprintf(&b, "  side: %s %s to %s\n", x.Flow, x.Before, x.After)
 	}
+	for _, x := range r.Remedy.Opens {
+		fmt.Fprintf(&b, "  opens: %s %s to %s\n", x.Flow, x.Before, x.After)
+	}
 	return b.String()
 }
 
@@ -113,6 +102,17 @@ const (
 	dbRule = "  podSelector: {matchLabels: {app: db}}\n  policyTypes: [Ingress]\n  ingress:\n    - from: [{podSelector: {matchLabels: {app: %s}}}]\n      ports: [{port: %s}]\n"
 )
 
+const (
+	guarded   = "  subject: {pods: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}, podSelector: {matchLabels: {app: api}}}}\n"
+	curlToAPI = "  default: deny\n  rules:\n    - allow: {from: lab/curl, to: shop/api, ports: [http]}\n    - allow: {from: shop/*, to: '*', ports: [any]}\n    - allow: {from: lab/curl, to: '*', ports: [any]}"
+	// guards keep those who are not of the shop from the API, and from everybody.
+	guard = "---\napiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {name: guard}\nspec:\n  tier: Admin\n  priority: 10\n" +
+		guarded +
+		"  ingress:\n    - {name: rule, action: Deny, from: [{namespaces: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: NotIn, values: [shop]}]}}]}\n"
+	adminGuard = "---\napiVersion: policy.networking.k8s.io/v1alpha1\nkind: AdminNetworkPolicy\nmetadata: {name: guard}\nspec:\n  priority: 10\n  subject: {namespaces: {}}\n" +
+		"  ingress:\n    - {name: rule, action: Deny, from: [{namespaces: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: NotIn, values: [shop]}]}}]}\n"
+)
+
 // cases of edits: the name says what is wrong.
 var cases = map[string]struct {
 	expect, policies string
@@ -123,6 +123,7 @@ var cases = map[string]struct {
 	"a peer is missing":              {bothToDB, policy("deny", deny) + policy("db", fmt.Sprintf(dbRule, "api", "postgres")), "shop/web", "shop/db", 5432, matrix.Allow},
 	"a port is missing":              {webToDB, policy("deny", deny) + policy("db", fmt.Sprintf(dbRule, "web", "1")), "shop/web", "shop/db", 5432, matrix.Allow},
 	"no rule at all":                 {webToDB, policy("deny", deny), "shop/web", "shop/db", 5432, matrix.Allow},
+	"a rule is missing":              {webToDB, policy("all", deny) + policy("db", fmt.Sprintf(dbRule, "api", "9187")), "shop/web", "shop/db", 5432, matrix.Allow},
 	"nothing in, nothing out":        {webToDB, policy("deny", denyAll), "shop/web", "shop/db", 5432, matrix.Allow},
 	"a rule too much":                {apiToDB, policy("deny", deny) + policy("db", fmt.Sprintf(dbRule, "api", "postgres")+"    - from: [{podSelector: {matchLabels: {app: web}}}]\n      ports: [{port: 5432}]\n"), "shop/web", "shop/db", 5432, matrix.Deny},
 	"a peer too much":                {apiToDB, policy("deny", deny) + policy("db", strings.Replace(fmt.Sprintf(dbRule, "api", "postgres"), "from: [", "from: [{podSelector: {matchLabels: {app: web}}}, ", 1)), "shop/web", "shop/db", 5432, matrix.Deny},
@@ -139,6 +140,12 @@ var cases = map[string]struct {
 	"it was allowed for all to deny": {nothing, policy("open", "  podSelector: {}\n  ingress: [{}]\n"), "shop/web", "shop/db", 5432, matrix.Deny},
 	"a cluster-wide rule forbids": {
 		webToDB, policy("deny", deny) + policy("db", fmt.Sprintf(dbRule, "web", "postgres")) + cluster("Admin", "Deny", "app: web"), "shop/web", "shop/db", 5432, matrix.Allow,
+	},
+	"a guard against all namespaces forbids": {
+		curlToAPI, guard, "lab/curl", "shop/api", 8080, matrix.Allow,
+	},
+	"a guard of the older kind can only go": {
+		curlToAPI, adminGuard, "lab/curl", "shop/api", 8080, matrix.Allow,
 	},
 	"a cluster-wide rule admits": {
 		apiToDB, policy("deny", deny) + policy("db", fmt.Sprintf(dbRule, "api", "postgres")) + cluster("Admin", "Accept", "tier: front"), "shop/web", "shop/db", 5432, matrix.Deny,
@@ -162,24 +169,8 @@ func TestSmallest(t *testing.T) {
 			if len(aim.Flows) == 0 {
 				t.Fatal("there are no flows")
 			}
-			golden(t, filepath.Join("testdata", strings.ReplaceAll(name, " ", "-")+".golden"), shown(search(t, p, aim)))
+			golden.Check(t, filepath.Join("testdata", strings.ReplaceAll(name, " ", "-")+".golden"), shown(search(t, p, aim)))
 		})
-	}
-}
-
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(want) != got {
-		t.Errorf("%s differs (go test ./suites/edit -update writes it); got\n%s", path, got)
 	}
 }
 

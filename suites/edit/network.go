@@ -1,6 +1,7 @@
 package edit
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -160,10 +161,39 @@ func (n network) selecting(label map[string]string) change {
 func (n network) selects(w oracle.World) bool { return selectsAny(w, n.Namespace, &n.Spec.PodSelector) }
 
 func selectsAny(w oracle.World, namespace string, s *metav1.LabelSelector) bool {
+	return selected(w, namespace, s) > 0
+}
+
+// selected is how many pods of a namespace a selector fits.
+func selected(w oracle.World, namespace string, s *metav1.LabelSelector) int {
 	selector, err := metav1.LabelSelectorAsSelector(s)
-	return err == nil && slices.ContainsFunc(w.Pods, func(p oracle.Pod) bool {
-		return p.Name.Namespace() == namespace && selector.Matches(labels.Set(p.Labels))
-	})
+	if err != nil {
+		return 0
+	}
+	n := 0
+	for _, p := range w.Pods {
+		if p.Name.Namespace() == namespace && selector.Matches(labels.Set(p.Labels)) {
+			n++
+		}
+	}
+	return n
+}
+
+// narrowFirst puts those changes first whose policy selects few pods: of two that
+// do as much, the one is better that has to do with nobody else.
+func narrowFirst(w oracle.World, all []change) []change {
+	pods := map[string]int{}
+	for _, p := range w.Policies {
+		pods["NetworkPolicy "+p.Key()] = selected(w, p.Namespace, &p.Spec.PodSelector)
+	}
+	count := func(c change) int {
+		if n, ok := pods[c.Kind+" "+c.Policy]; ok {
+			return n
+		}
+		return len(w.Pods)
+	}
+	slices.SortStableFunc(all, func(a, b change) int { return cmp.Compare(count(a), count(b)) })
+	return all
 }
 
 // typed makes the policy isolate in this direction.

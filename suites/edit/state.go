@@ -63,6 +63,7 @@ type state struct {
 	edits   []Edit
 	scopes  []scope
 	side    []plan.Change
+	opens   []plan.Change
 	ajar    int // flows, other than those of the aim, that are open in one direction more
 	missing int // 0: the aim is reached
 }
@@ -90,7 +91,7 @@ func (a *state) cost() int { return 2*a.lines('+') + a.lines('-') + 2*a.ajar }
 // compare says which of two states is the better one. It is below 0 for a.
 func (a *state) compare(b *state) int {
 	return cmp.Or(
-		cmp.Compare(len(a.side), len(b.side)), cmp.Compare(a.toll(), b.toll()), cmp.Compare(a.missing, b.missing),
+		cmp.Compare(len(a.side)+len(a.opens), len(b.side)+len(b.opens)), cmp.Compare(a.toll(), b.toll()), cmp.Compare(a.missing, b.missing),
 		cmp.Compare(a.cost(), b.cost()),
 	)
 }
@@ -173,6 +174,9 @@ func (s *search) try(at *state, c change, directions []direction, before int) *s
 		}
 	}
 	slices.SortFunc(next.side, func(a, b plan.Change) int { return a.Flow.Compare(b.Flow) })
+	if next.opens, err = s.strangers.opened(p, next.scopes); err != nil {
+		return nil // it would be invalid
+	}
 	return &next
 }
 
@@ -193,11 +197,15 @@ func (s *search) answers(where scope) *plan.Answers {
 }
 
 func answers(p *plan.Plan, where scope) *plan.Answers {
-	subjects := slices.DeleteFunc(slices.Clone(p.Pods()), func(e matrix.Endpoint) bool {
-		return where.namespace != "" && e.Namespace() != where.namespace
-	})
 	if where.direction == egress {
-		return p.Answers(subjects, p.Pods())
+		return p.Answers(subjects(p, where.namespace), p.Pods())
 	}
-	return p.Answers(p.Pods(), subjects)
+	return p.Answers(p.Pods(), subjects(p, where.namespace))
+}
+
+// subjects are the pods of a namespace, or all where that is "".
+func subjects(p *plan.Plan, namespace string) []matrix.Endpoint {
+	return slices.DeleteFunc(slices.Clone(p.Pods()), func(e matrix.Endpoint) bool {
+		return namespace != "" && e.Namespace() != namespace
+	})
 }

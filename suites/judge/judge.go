@@ -92,18 +92,24 @@ func (j *judgement) flows() {
 	for i, f := range j.rec.Flows {
 		j.res.Flows[i] = Flow{Flow: f, Matrix: None, Unjudged: true}
 		j.names[i] = f.Flow.String()
-		if Disagree(f) {
+		if Disagree(f) && !decide(f.Declared.Intent, f.Computed.Intent, unproven).unjudged {
 			j.res.Disagreements = append(j.res.Disagreements, i)
 		}
 	}
 }
 
-// Disagree reports that scenario and policies both say what they want of a flow
-// and say different things.
+// Disagree reports that the scenario states something of a flow and that the
+// policies do not come to it. One of the two may be that the flow is left open;
+// such a flow is no finding of a run, which cannot judge it.
 func Disagree(f record.Flow) bool {
 	d, c := f.Declared.Intent, f.Computed.Intent
-	stated := func(i matrix.Intent) bool { return i == matrix.Allow || i == matrix.Deny }
-	return stated(d) && stated(c) && d != c
+	return d != matrix.Unstated && c != matrix.Unstated && d != c
+}
+
+// Undecidable reports a disagreement that proves no mistake: what the scenario
+// allows or denies is left open by the policies.
+func Undecidable(f record.Flow) bool {
+	return f.Computed.Intent == matrix.Undefined && Disagree(f)
 }
 
 // whole judges the run itself: complete, and on a cluster that enforces.

@@ -177,10 +177,59 @@ func TestUnenforced(t *testing.T) {
 func TestDisagreementsComeWithoutPackets(t *testing.T) {
 	t.Parallel()
 	rec := record.Record{Flows: []record.Flow{
-		flow(denied, deny, deny), flow(denied, deny, allow), flow(denied, allow, deny), flow(denied, unstated, deny), flow(denied, deny, undefined),
+		flow(denied, deny, deny), flow(denied, deny, allow), flow(denied, allow, deny), flow(denied, unstated, deny), flow(denied, deny, undefined), flow(denied, undefined, allow),
 	}}
 	if got := fmt.Sprint(judge.Judge(rec).Disagreements); got != "[1 2]" {
 		t.Errorf("disagreements are %s, want [1 2]", got)
+	}
+}
+
+// TestDisagree: a flow that one side leaves open is not as the other one states it.
+func TestDisagree(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name                  string
+		declared, computed    matrix.Intent
+		disagree, undecidable bool
+	}{
+		{name: "the same", declared: deny, computed: deny},
+		{name: "both leave it open", declared: undefined, computed: undefined},
+		{name: "nothing is stated", declared: unstated, computed: undefined},
+		{name: "nothing is decided", declared: deny, computed: unstated},
+		{name: "too wide", declared: deny, computed: allow, disagree: true},
+		{name: "too narrow", declared: allow, computed: deny, disagree: true},
+		{name: "an allow that is open", declared: allow, computed: undefined, disagree: true, undecidable: true},
+		{name: "a deny that is open", declared: deny, computed: undefined, disagree: true, undecidable: true},
+		{name: "open no more", declared: undefined, computed: deny, disagree: true},
+	} {
+		f := flow(denied, c.declared, c.computed)
+		if judge.Disagree(f) != c.disagree || judge.Undecidable(f) != c.undecidable {
+			t.Errorf("%s: they disagree: %t, undecidable: %t", c.name, judge.Disagree(f), judge.Undecidable(f))
+		}
+	}
+}
+
+// TestDeciding: the rule that is named is the one of which the reason speaks.
+func TestDeciding(t *testing.T) {
+	t.Parallel()
+	half := func(i matrix.Intent, policy string) oracle.Half {
+		return oracle.Half{Intent: i, By: []oracle.RuleRef{{Policy: policy}}}
+	}
+	for _, c := range []struct {
+		intent, egress, ingress matrix.Intent
+		want                    string
+	}{
+		{allow, allow, allow, "in"},
+		{deny, deny, allow, "out"},
+		{deny, deny, deny, "in"},
+		{undefined, undefined, undefined, "out"},
+		{undefined, undefined, allow, "out"},
+		{undefined, allow, undefined, "in"},
+	} {
+		by, ok := judge.Deciding(oracle.Decision{Intent: c.intent, Egress: half(c.egress, "out"), Ingress: half(c.ingress, "in")})
+		if !ok || by.Policy != c.want {
+			t.Errorf("out %s, in %s: %s decides, want %s", c.egress, c.ingress, by.Policy, c.want)
+		}
 	}
 }
 

@@ -23,8 +23,9 @@ type Result struct {
 	LeftBehind  string // what could not be removed
 
 	Flows []Flow // as in the record
-	// Disagreements are the flows on which scenario and policies differ: mistakes
-	// of the authors, known without a packet.
+	// Disagreements are the flows on which scenario and policies differ, apart from
+	// those that one of them leaves open: mistakes of the authors, known without a
+	// packet.
 	Disagreements []int
 	Cases         []Case  // in the order of the run
 	Phases        []Tally // of Cases, in the same order

@@ -58,10 +58,15 @@ func origin(f record.Flow, k Kind) oracle.Origin {
 }
 
 // Deciding is the rule that decided, or the policy where that did: on a deny that
-// of the half that denies, on an allow that of the receiver, else of the sender.
-// It is false where no policy was asked.
+// of the half that denies, on an allow that of the receiver, else of the sender. Of
+// a flow that is left open it is the one that the reason speaks of. It is false
+// where no policy was asked.
 func Deciding(d oracle.Decision) (oracle.RuleRef, bool) {
-	for _, h := range []oracle.Half{d.Ingress, d.Egress} {
+	halves := []oracle.Half{d.Ingress, d.Egress}
+	if d.Intent == matrix.Undefined && d.Egress.Intent == matrix.Undefined {
+		halves = halves[1:]
+	}
+	for _, h := range halves {
 		if h.Intent == d.Intent && len(h.By) > 0 {
 			return h.By[0], true
 		}

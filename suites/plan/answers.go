@@ -2,6 +2,7 @@ package plan
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/oracle"
@@ -10,22 +11,28 @@ import (
 // Answers are what the policies of a plan compute to between some pods.
 type Answers struct {
 	plan     *Plan
+	scope    scope
 	from, to []matrix.Endpoint
 	ports    map[oracle.Port]int // by position in the grids
 	grids    []*oracle.Grid      // by IP family, as the cluster has them
 }
 
-// Answers between pods, over all ports.
-func (p *Plan) Answers(from, to []matrix.Endpoint) *Answers {
-	a := &Answers{plan: p, from: from, to: to, ports: make(map[oracle.Port]int, len(p.ports))}
-	for i, port := range p.ports {
+// Answers between pods, over all ports of a run.
+func (p *Plan) Answers(from, to []matrix.Endpoint) *Answers { return p.answers(p.run, from, to) }
+
+func (p *Plan) answers(s scope, from, to []matrix.Endpoint) *Answers {
+	a := &Answers{plan: p, scope: s, from: from, to: to, ports: make(map[oracle.Port]int, len(s.ports))}
+	for i, port := range s.ports {
 		a.ports[port] = i
 	}
 	for _, family := range p.Scenario.Cluster.IPs {
-		a.grids = append(a.grids, p.Oracle.Grid(from, to, p.ports, family))
+		a.grids = append(a.grids, p.Oracle.Grid(from, to, s.ports, family))
 	}
 	return a
 }
+
+// all answers of a scope.
+func (p *Plan) all(s scope) *Answers { return p.answers(s, s.seats, s.seats) }
 
 // spot is where the grids hold an answer between two pods.
 type spot struct{ family, port int }
@@ -33,13 +40,10 @@ type spot struct{ family, port int }
 // between yields the flows from the i-th sender to the j-th receiver, in order.
 func (a *Answers) between(i, j int) iter.Seq2[matrix.Flow, spot] {
 	return func(yield func(matrix.Flow, spot) bool) {
-		for _, port := range a.plan.questions.Ports(a.from[i], a.to[j]) {
-			k := a.ports[port]
-			for g, family := range a.plan.Scenario.Cluster.IPs {
-				f := matrix.Flow{From: a.from[i], To: a.to[j], Protocol: port.Protocol, Port: port.Port, Family: family}
-				if !yield(f, spot{g, k}) {
-					return
-				}
+		for f := range a.plan.between(a.scope, a.from[i], a.to[j]) {
+			family := slices.Index(a.plan.Scenario.Cluster.IPs, f.Family)
+			if !yield(f, spot{family, a.ports[oracle.Port{Protocol: f.Protocol, Port: f.Port}]}) {
+				return
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"go.yaml.in/yaml/v3"
 
@@ -15,11 +16,32 @@ import (
 const Mark = "Written by segtest plan --write"
 
 // note stands above the expectation.
-const note = "# " + Mark + `: what the policies allow today, and nothing else.
-# When a policy changes what is allowed, segtest plan fails until this is mended
-# or written again.`
+const note = "# " + Mark + `: all that the policies allow today, and what they leave open
+# ("undefined", with the reason). It is about all pods and all addresses outside of the
+# cluster, on all ports of TCP, UDP and SCTP. When a flow of theirs is opened, closed or left
+# open, segtest plan of this file exits 1 until the file is mended or written again.
+# Not part of it: pods of namespaces that the manifests do not hold, nodes, Services (their
+# pods are), and policies that segtest cannot evaluate.`
 
-// Document is a whole scenario that expects the rules and denies all else. The
+// networksNote says what has to be said again whenever the file is planned.
+func networksNote(n scenario.Networks) string {
+	text := ""
+	for _, of := range []struct {
+		flag     string
+		networks []netip.Prefix
+	}{{"--pod-cidr", n.Pods}, {"--service-cidr", n.Services}} {
+		for _, p := range of.networks {
+			text += " " + of.flag + " " + p.String()
+		}
+	}
+	if text == "" {
+		return ""
+	}
+	return "\n# It was written with, and is to be planned with:" + text
+}
+
+// Document is a whole scenario that expects the rules of a snapshot and denies all
+// else. The
 // rest of it is the scenario's file, or, where source is nil, names the folder of
 // manifests that the plan was made from. Every path goes through rebase, which
 // gives it as seen from the new file.
@@ -35,7 +57,7 @@ func (p *Plan) Document(source []byte, rules []Statement, rebase func(path strin
 		return nil, fmt.Errorf("writing the expectation: %w", err)
 	}
 	root := doc.Content[0]
-	set(root, "expect", expectation(rules)).HeadComment = note
+	set(root, "expect", expectation(rules)).HeadComment = note + networksNote(p.Scenario.Networks)
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
@@ -105,12 +127,14 @@ func move(n *yaml.Node, rebase func(string) (string, error)) (err error) {
 func expectation(rules []Statement) *yaml.Node {
 	var all []*yaml.Node
 	for _, r := range rules {
-		all = append(all, mapping(
-			"allow", mapping("from", words(r.From), "to", words(r.To), "ports", words(r.Ports)),
-			"reason", text(r.Reason),
-		))
+		flows := mapping("from", words(r.From), "to", words(r.To), "ports", words(r.Ports))
+		if r.Family != "" {
+			set(flows, "family", text(r.Family))
+		}
+		all = append(all, mapping(r.Intent.String(), flows, "reason", text(r.Reason)))
 	}
-	expect := mapping("default", text("deny"))
+	snapshot := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: "true"}
+	expect := mapping("default", text("deny"), "snapshot", snapshot)
 	if len(all) > 0 {
 		set(expect, "rules", list(all...))
 	}

@@ -1,11 +1,14 @@
 package plan
 
 import (
+	"cmp"
 	"iter"
+	"slices"
 	"strconv"
 
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/oracle"
+	"github.com/segtest/segtest/probes/outside"
 	"github.com/segtest/segtest/suites/judge"
 	"github.com/segtest/segtest/suites/run/record"
 )
@@ -13,12 +16,25 @@ import (
 // Sheet is a plan as it is printed: who asks by who is asked.
 type Sheet struct {
 	Name, File string
-	From, To   []Group // in order of first member; every pod is in one of each
-	Cells      []Cell  // in order of From, To, port, protocol, family
-	Differ     []Difference
+	From, To   []Group      // in order of first member; every pod is in one of each
+	Cells      []Cell       // in order of From, To, port, protocol, family
+	Differ     []Difference // those that the policies decide first
+	Doubts     []Doubt      // why flows are undefined, that of most flows first
 	Tally      Tally
 	Flows      iter.Seq[record.Flow] // all of them, in order
 	Foreign    []oracle.Foreign      // policies that are not evaluated
+	Blocks     []outside.Block       // what the addresses among From and To stand for
+	// Undeclared says that the scenario declares nothing at all, as a folder of
+	// manifests: that a pod may reach itself goes without saying.
+	Undeclared bool
+}
+
+// Doubt is why the policies leave flows undefined. Flow is one of them.
+type Doubt struct {
+	Reason string
+	By     oracle.RuleRef // in doubt; the zero RuleRef where no rule is
+	Flow   matrix.Flow
+	Count  int
 }
 
 // Group is endpoints of which the same is declared and computed, in order.
@@ -34,10 +50,12 @@ type Cell struct {
 	Count              int // at least 1
 }
 
-// Differs reports that scenario and policies both say what they want of the cell
-// and say different things.
-func (c Cell) Differs() bool {
-	return judge.Disagree(record.Flow{Declared: record.Declared{Intent: c.Declared}, Computed: oracle.Decision{Intent: c.Computed}})
+// Differs reports that the scenario states something of the cell to which the
+// policies do not come.
+func (c Cell) Differs() bool { return judge.Disagree(c.flow()) }
+
+func (c Cell) flow() record.Flow {
+	return record.Flow{Flow: c.Flow, Declared: record.Declared{Intent: c.Declared}, Computed: oracle.Decision{Intent: c.Computed}}
 }
 
 // Difference is the flows of a cell on which scenario and policies differ. Flow
@@ -47,14 +65,24 @@ type Difference struct {
 	Count int
 }
 
+// rank of a difference: that in which a mistake is proven comes first.
+func rank(d Difference) int {
+	if judge.Undecidable(d.Flow) {
+		return 1
+	}
+	return 0
+}
+
 // Tally counts flows.
 type Tally struct {
 	Flows                     int
 	Computed                  [4]int // by Intent
-	Agree, Disagree, Unstated int    // the scenario, of what the policies compute to; nothing where that is Undefined
+	Agree, Disagree, Unstated int    // the scenario, of what the policies compute to
+	Undecidable               int    // of those that disagree: the policies leave open what is stated
 }
 
-func (t *Tally) add(c Cell) {
+// Add the flows of a cell.
+func (t *Tally) Add(c Cell) {
 	t.Flows += c.Count
 	t.Computed[c.Computed] += c.Count
 	switch {
@@ -62,6 +90,9 @@ func (t *Tally) add(c Cell) {
 		t.Unstated += c.Count
 	case c.Differs():
 		t.Disagree += c.Count
+		if judge.Undecidable(c.flow()) {
+			t.Undecidable += c.Count
+		}
 	case c.Declared == c.Computed:
 		t.Agree += c.Count
 	}
@@ -69,19 +100,26 @@ func (t *Tally) add(c Cell) {
 
 // Sheet of the plan, with equal endpoints folded into groups or each on its own.
 func (p *Plan) Sheet(fold bool) Sheet {
-	s := Sheet{Name: p.Scenario.Name, File: p.Scenario.Source.File, Flows: p.Flows(), Foreign: p.World.Foreign}
-	all := p.Answers(p.pods, p.pods)
+	e := p.Scenario.Expect
+	s := Sheet{
+		Name: p.Scenario.Name, File: p.Scenario.Source.File, Flows: p.Flows(), Foreign: p.World.Foreign,
+		Undeclared: e.Default == matrix.Unstated && len(e.Rules) == 0,
+	}
+	if p.scope.wide != nil {
+		s.Blocks = p.scope.blocks
+	}
+	all := p.all(p.scope)
 	if fold {
 		s.From, s.To = all.groups()
 	} else {
-		for _, pod := range p.pods {
-			s.From = append(s.From, Group{pod})
+		for _, seat := range p.scope.seats {
+			s.From = append(s.From, Group{seat})
 		}
 		s.To = s.From
 	}
-	position := make(map[matrix.Endpoint]int, len(p.pods))
-	for i, pod := range p.pods {
-		position[pod] = i
+	position := make(map[matrix.Endpoint]int, len(p.scope.seats))
+	for i, seat := range p.scope.seats {
+		position[seat] = i
 	}
 	for i, from := range s.From {
 		for j, to := range s.To {
@@ -98,20 +136,37 @@ func (p *Plan) Sheet(fold bool) Sheet {
 			}
 		}
 	}
+	slices.SortStableFunc(s.Doubts, func(a, b Doubt) int { return cmp.Compare(b.Count, a.Count) })
+	slices.SortStableFunc(s.Differ, func(a, b Difference) int { return cmp.Compare(rank(a), rank(b)) })
 	return s
 }
 
 // between adds the cells of two pods that stand for their groups.
 func (s *Sheet) between(all *Answers, c Cell, from, to int) {
 	for f, at := range all.between(from, to) {
-		c.Flow, c.Computed = f, all.at(from, to, at).Intent
-		c.Declared, c.Canary = all.plan.Expect(f).Intent, all.plan.Scenario.IsCanary(f)
+		d := all.at(from, to, at)
+		c.Flow, c.Computed = f, d.Intent
+		c.Declared, c.Canary = all.plan.Expect(f).Intent, all.plan.undeclared(f)
 		s.Cells = append(s.Cells, c)
-		s.Tally.add(c)
+		s.Tally.Add(c)
+		if d.Intent == matrix.Undefined {
+			s.doubt(f, d, c.Count)
+		}
 		if c.Differs() {
 			s.Differ = append(s.Differ, Difference{all.plan.Flow(f), c.Count})
 		}
 	}
+}
+
+// doubt adds flows to those with the same reason.
+func (s *Sheet) doubt(f matrix.Flow, d *oracle.Decision, count int) {
+	by, _ := judge.Deciding(*d)
+	i := slices.IndexFunc(s.Doubts, func(known Doubt) bool { return known.Reason == d.Reason && known.By == by })
+	if i < 0 {
+		i = len(s.Doubts)
+		s.Doubts = append(s.Doubts, Doubt{Reason: d.Reason, By: by, Flow: f})
+	}
+	s.Doubts[i].Count += count
 }
 
 // common members of two groups, in order.
@@ -142,29 +197,29 @@ func distinct(a, b Group) (matrix.Endpoint, matrix.Endpoint) {
 	return a[1], b[0]
 }
 
-// groups of senders and of receivers: equal to the policies, and equal to the
-// scenario.
-func (p *Plan) groups() (from, to []Group) { return p.Answers(p.pods, p.pods).groups() }
-
-// groups of answers between all pods.
+// groups of senders and of receivers, of answers between the same seats: equal to
+// the policies, and equal to the scenario.
 func (a *Answers) groups() (from, to []Group) {
-	p := a.plan
-	senders, receivers := make([]string, len(p.pods)), make([]string, len(p.pods))
-	for i, pod := range p.pods {
-		senders[i], receivers[i] = p.questions.Alike(pod)
+	senders, receivers := make([]string, len(a.from)), make([]string, len(a.from))
+	for i, seat := range a.from {
+		senders[i], receivers[i] = a.plan.questions.Alike(seat)
+		if a.scope.isOutside(seat) {
+			senders[i] += " " + a.scope.block[seat].Family().String()
+			receivers[i] += " " + a.scope.block[seat].Family().String()
+		}
 	}
 	for _, g := range a.grids {
 		sent, got := g.Groups()
-		for i := range p.pods {
+		for i := range a.from {
 			senders[i] += " " + strconv.Itoa(sent[i])
 			receivers[i] += " " + strconv.Itoa(got[i])
 		}
 	}
-	return p.gather(senders), p.gather(receivers)
+	return gather(a.from, senders), gather(a.from, receivers)
 }
 
-// gather the pods by key.
-func (p *Plan) gather(keys []string) []Group {
+// gather the seats by key.
+func gather(seats []matrix.Endpoint, keys []string) []Group {
 	var groups []Group
 	known := map[string]int{}
 	for i, key := range keys {
@@ -174,7 +229,7 @@ func (p *Plan) gather(keys []string) []Group {
 			known[key] = n
 			groups = append(groups, nil)
 		}
-		groups[n] = append(groups[n], p.pods[i])
+		groups[n] = append(groups[n], seats[i])
 	}
 	return groups
 }

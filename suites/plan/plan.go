@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"iter"
 	"slices"
 
@@ -21,7 +20,8 @@ type Plan struct {
 
 	questions *scenario.Questions
 	pods      []matrix.Endpoint // in order
-	ports     []oracle.Port     // on which any pod is asked, in order
+	run       scope             // what a run asks
+	scope     scope             // what the plan asks: of a snapshot, more
 }
 
 // Of a scenario. It fails where the policies cannot be judged.
@@ -31,18 +31,7 @@ func Of(sc *scenario.Scenario) (*Plan, error) {
 		p.pods = append(p.pods, w.Slots()...)
 	}
 	slices.Sort(p.pods)
-	seen := map[oracle.Port]bool{}
-	for _, pod := range p.pods {
-		for _, port := range p.questions.Ports("", pod) {
-			if !seen[port] {
-				seen[port] = true
-				p.ports = append(p.ports, port)
-			}
-		}
-	}
-	slices.SortFunc(p.ports, func(a, b oracle.Port) int {
-		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol))
-	})
+	p.run = p.narrow()
 	return p, p.judge(sc.World())
 }
 
@@ -56,6 +45,9 @@ func (p *Plan) judge(w oracle.World) error {
 	var err error
 	p.World = w
 	p.Oracle, err = oracle.New(w)
+	if p.scope = p.run; p.Scenario.Expect.Snapshot {
+		p.scope = p.snapshot()
+	}
 	return err
 }
 
@@ -69,19 +61,26 @@ func (p *Plan) Flow(f matrix.Flow) record.Flow {
 		Flow:     f,
 		Declared: record.Declared{Intent: d.Intent, Origin: d.Origin, Reason: d.Reason},
 		Computed: p.Oracle.Decide(f),
-		Canary:   p.Scenario.IsCanary(f),
+		Canary:   p.undeclared(f),
 	}
+}
+
+// undeclared reports a flow to a port that no workload declares there.
+func (p *Plan) undeclared(f matrix.Flow) bool {
+	return p.Scenario.IsCanary(f) || p.scope.wide != nil && !p.questions.Declares(f.To, f.Protocol, f.Port)
 }
 
 // Expect is what the scenario declares of a flow.
 func (p *Plan) Expect(f matrix.Flow) scenario.Expectation { return p.questions.Expect(f) }
 
-// Flows are all flows of the scenario, in order.
+// Flows are all flows of the scenario, in order. They are those of a run; of a
+// snapshot, also those from and to addresses outside of the cluster and on ports
+// that nobody declares.
 func (p *Plan) Flows() iter.Seq[record.Flow] {
 	return func(yield func(record.Flow) bool) {
-		for _, from := range p.pods {
-			for _, to := range p.pods {
-				for f := range p.Between(from, to) {
+		for _, from := range p.scope.seats {
+			for _, to := range p.scope.seats {
+				for f := range p.between(p.scope, from, to) {
 					if !yield(p.Flow(f)) {
 						return
 					}
@@ -91,15 +90,7 @@ func (p *Plan) Flows() iter.Seq[record.Flow] {
 	}
 }
 
-// Between are the flows from one pod to another, or to itself, in order.
+// Between are the flows of a run from one pod to another, or to itself, in order.
 func (p *Plan) Between(from, to matrix.Endpoint) iter.Seq[matrix.Flow] {
-	return func(yield func(matrix.Flow) bool) {
-		for _, port := range p.questions.Ports(from, to) {
-			for _, family := range p.Scenario.Cluster.IPs {
-				if !yield(matrix.Flow{From: from, To: to, Protocol: port.Protocol, Port: port.Port, Family: family}) {
-					return
-				}
-			}
-		}
-	}
+	return p.between(p.run, from, to)
 }

@@ -1,63 +1,27 @@
 package plan_test
 
 import (
-	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/segtest/segtest/fixtures/catalog"
-	"github.com/segtest/segtest/fixtures/scenario"
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/suites/judge"
 	"github.com/segtest/segtest/suites/plan"
+	"github.com/segtest/segtest/suites/plan/plantest"
 	"github.com/segtest/segtest/suites/run"
 	"github.com/segtest/segtest/suites/run/record"
 )
-
-func shipped(t *testing.T, name string) *plan.Plan {
-	t.Helper()
-	sc, err := scenario.Loader{FS: catalog.FS()}.Load(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return of(t, sc)
-}
-
-func of(t *testing.T, sc *scenario.Scenario) *plan.Plan {
-	t.Helper()
-	p, err := plan.Of(sc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-// load reads a scenario that consists of named files.
-func load(t *testing.T, name string, files map[string]string) *scenario.Scenario {
-	t.Helper()
-	fsys := fstest.MapFS{}
-	for name, text := range files {
-		fsys[name] = &fstest.MapFile{Data: []byte(text)}
-	}
-	sc, err := scenario.Loader{FS: fsys}.Load(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sc
-}
 
 // TestFlowsAreThoseOfARun: a plan and a run speak of the same flows.
 func TestFlowsAreThoseOfARun(t *testing.T) {
 	t.Parallel()
 	for _, name := range catalog.Names() {
-		p := shipped(t, name)
+		p := plantest.Shipped(t, name)
 		want, err := run.Flows(p.Scenario, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -140,11 +104,11 @@ func foldedAgrees(t *testing.T, p *plan.Plan) (cells int) {
 func TestFoldedAgrees(t *testing.T) {
 	t.Parallel()
 	for _, name := range catalog.Names() {
-		foldedAgrees(t, shipped(t, name))
+		foldedAgrees(t, plantest.Shipped(t, name))
 	}
 	rng := rand.New(rand.NewPCG(3, 4))
 	for i := range 12 {
-		p := of(t, load(t, "scenario.yaml", random(rng)))
+		p := plantest.Of(t, "scenario.yaml", random(rng))
 		if cells, whole := foldedAgrees(t, p), len(slices.Collect(p.Flows())); cells >= whole {
 			t.Errorf("scenario %d: %d cells for %d flows", i, cells, whole)
 		}
@@ -170,8 +134,8 @@ func random(rng *rand.Rand) map[string]string {
 		fmt.Fprintf(&policies, "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p%d, namespace: %s}\nspec:\n  podSelector: %s\n  policyTypes: [%s]\n",
 			i, pick("a", "b"), selector(), pick("Ingress", "Egress", "Ingress, Egress"))
 		for _, side := range [][2]string{{"ingress", "from"}, {"egress", "to"}} {
-			peer := pick("podSelector: "+selector(), "namespaceSelector: {matchLabels: {team: x}}", "ipBlock: {cidr: 10.0.0.0/8}")
-			fmt.Fprintf(&policies, "  %s:\n    - %s: [{%s}]\n      ports: [%s]\n", side[0], side[1], peer, pick("{port: 80}", "{port: http}", "{port: 8080}", "{}", "{protocol: UDP}", ""))
+			peer := pick("podSelector: "+selector(), "namespaceSelector: {matchLabels: {team: x}}", "ipBlock: {cidr: 10.0.0.0/8}", "ipBlock: {cidr: 0.0.0.0/0, except: [10.1.0.0/16]}")
+			fmt.Fprintf(&policies, "  %s:\n    - %s: [{%s}]\n      ports: [%s]\n", side[0], side[1], peer, pick("{port: 80}", "{port: http}", "{port: 8000, endPort: 8999}", "{}", "{protocol: UDP}", "{protocol: SCTP, port: 80}", ""))
 		}
 	}
 	return map[string]string{"scenario.yaml": b.String(), "p.yaml": policies.String()}
@@ -181,9 +145,9 @@ func random(rng *rand.Rand) map[string]string {
 func TestReach(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(5, 6))
-	plans := []*plan.Plan{shipped(t, "online-shop"), shipped(t, "open-cluster"), shipped(t, "closed-shop")}
+	plans := []*plan.Plan{plantest.Shipped(t, "online-shop"), plantest.Shipped(t, "open-cluster"), plantest.Shipped(t, "closed-shop")}
 	for range 6 {
-		plans = append(plans, of(t, load(t, "scenario.yaml", random(rng))))
+		plans = append(plans, plantest.Of(t, "scenario.yaml", random(rng)))
 	}
 	farther, doubtful := 0, 0
 	for _, p := range plans {
@@ -277,7 +241,7 @@ func checkChain(t *testing.T, p *plan.Plan, from matrix.Endpoint, target plan.Ta
 
 func TestReachFromOutside(t *testing.T) {
 	t.Parallel()
-	p := shipped(t, "online-shop")
+	p := plantest.Shipped(t, "online-shop")
 	r := p.Reach(matrix.WorldEndpoint("192.0.2.7"))
 	if r.Direct != 1 || len(r.Targets) == 0 || r.Targets[0].To[0] != "lab/visitor-0" || r.All != r.Direct+5 {
 		t.Errorf("the world reaches %+v", r)
@@ -286,29 +250,8 @@ func TestReachFromOutside(t *testing.T) {
 
 func TestDisagreements(t *testing.T) {
 	t.Parallel()
-	s := shipped(t, "online-shop-wrong-label").Sheet(true)
+	s := plantest.Shipped(t, "online-shop-wrong-label").Sheet(true)
 	if len(s.Differ) != 1 || s.Tally.Disagree != 1 || s.Differ[0].Flow.String() != "shop/api-0 → shop/db-0 TCP/5432" || s.Differ[0].Flow.Computed.Ingress.Reason == "" {
 		t.Errorf("%+v, %+v", s.Differ, s.Tally)
-	}
-}
-
-var update = flag.Bool("update", false, "write the golden files")
-
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(want) != got {
-		t.Errorf("%s differs (go test ./suites/plan -update writes it); got\n%s", path, got)
 	}
 }

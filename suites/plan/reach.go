@@ -51,7 +51,7 @@ const (
 )
 
 func (p *Plan) network() network {
-	senders, receivers := p.groups()
+	senders, receivers := p.all(p.run).groups()
 	keys := make([]string, len(p.pods))
 	for n, groups := range [][]Group{senders, receivers} {
 		for i, g := range groups {
@@ -61,7 +61,7 @@ func (p *Plan) network() network {
 			}
 		}
 	}
-	net := network{plan: p, kinds: p.gather(keys)}
+	net := network{plan: p, kinds: gather(p.pods, keys)}
 	net.edges = make([][]edge, len(net.kinds))
 	for i, from := range net.kinds {
 		net.edges[i] = make([]edge, len(net.kinds))

@@ -8,64 +8,108 @@ import (
 
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/oracle"
-	"github.com/segtest/segtest/suites/run/record"
+	"github.com/segtest/segtest/suites/judge"
 )
 
-// Statement is an allow rule of an expectation, in the words of a scenario file.
+// Statement is a rule of an expectation, in the words of a scenario file.
 type Statement struct {
+	Intent          matrix.Intent
 	From, To, Ports []string
+	Family          string // "" is every family of the cluster
 	Reason          string
+
+	say string // all but the endpoints
 }
 
-// Snapshot states everything that the policies allow, for an expectation whose
-// default is deny. Endpoints are named one by one, so that what is new tomorrow
-// is denied. Unsaid are flows that the file format cannot state as they are: the
-// policies tell IP families apart, or open the canary port and not the declared
-// ones.
-func (p *Plan) Snapshot() (rules []Statement, unsaid []record.Flow) {
-	units := p.units()
-	type key struct{ one, ports, reason string }
-	var order []key
-	merged := map[key][]string{}
-	gather := func(k key, more string) {
-		if merged[k] == nil {
-			order = append(order, k)
-		}
-		merged[k] = append(merged[k], more)
-	}
-	for _, to := range units {
-		for _, from := range units {
-			if len(to.slots) == 1 && from.name == to.name {
-				continue // a pod may always reach itself
+// Snapshot states everything that the policies allow or leave open, between all
+// pods and from and to every address outside of the cluster, on all ports of all
+// protocols, for an expectation that denies all else. Endpoints are named one by
+// one, so that what is new tomorrow is denied. Of a block in a wider one it states
+// what differs there.
+func (p *Plan) Snapshot() []Statement {
+	w := *p
+	w.scope = w.snapshot()
+	t := newTaker(&w)
+	all := merging{}
+	for _, to := range t.units {
+		one := merging{}
+		for _, from := range t.units {
+			if from.outside() && to.outside() || from.name == to.name && len(to.seats) == 1 {
+				continue // strangers, and a pod to itself
 			}
-			allowed, missed := p.allowed(from.slots, to.slots)
-			unsaid = append(unsaid, missed...)
-			for _, a := range allowed {
-				gather(key{to.name, strings.Join(a.ports, " "), a.reason}, from.name)
+			for _, s := range t.between(from, to) {
+				known := one.add(s.say, s)
+				known.From = append(known.From, from.name)
 			}
 		}
+		for _, s := range one.list {
+			known := all.add(s.say+strings.Join(s.From, " "), *s)
+			known.To = append(known.To, to.name)
+		}
 	}
-	byTarget, from := order, merged
-	order, merged = nil, map[key][]string{}
-	for _, k := range byTarget {
-		gather(key{strings.Join(from[k], " "), k.ports, k.reason}, k.one)
+	var rules []Statement
+	for _, s := range all.list {
+		rules = append(rules, *s)
 	}
-	for _, k := range order {
-		rules = append(rules, Statement{From: strings.Fields(k.one), To: merged[k], Ports: strings.Fields(k.ports), Reason: k.reason})
-	}
-	return rules, unsaid
+	return rules
 }
 
-// unit is what a rule names: a workload, or one of its pods where they differ.
+// merging puts statements together that are the same but for some endpoints.
+type merging struct {
+	list []*Statement // in order of first appearance
+	at   map[string]*Statement
+}
+
+// add a statement, and give the one of that key.
+func (m *merging) add(key string, s Statement) *Statement {
+	known, ok := m.at[key]
+	if !ok {
+		if m.at == nil {
+			m.at = map[string]*Statement{}
+		}
+		known = &s
+		m.at[key] = known
+		m.list = append(m.list, known)
+	}
+	return known
+}
+
+// unit is what a rule names: a workload, one of its pods where they differ, or a
+// block outside of the cluster.
 type unit struct {
-	name  string
-	slots Group
+	name   string
+	seats  Group
+	parent *unit // of a block: the narrowest one around it
 }
 
-// units in order of name.
-func (p *Plan) units() []unit {
-	from, to := p.groups()
-	home := func(groups []Group) map[matrix.Endpoint]int {
+func (u unit) outside() bool { return strings.HasPrefix(u.name, string(matrix.WorldEndpoint(""))) }
+
+// taker takes a snapshot.
+type taker struct {
+	plan             *Plan
+	answers          *Answers
+	units            []unit // in order of name
+	at               map[matrix.Endpoint]int
+	sender, receiver map[matrix.Endpoint]int // groups
+	cells            map[[3]int][]cell       // by group of the sender, of the receiver, and family
+	pairs            map[[2]int][]Statement  // of pods, by group of the sender and of the receiver
+}
+
+// cell is what holds for the ports from low to high, all of which are alike.
+type cell struct {
+	protocol  matrix.Protocol
+	low, high uint16
+	intent    matrix.Intent
+	reason    string
+}
+
+func newTaker(p *Plan) *taker {
+	t := &taker{plan: p, answers: p.all(p.scope), at: map[matrix.Endpoint]int{}, cells: map[[3]int][]cell{}, pairs: map[[2]int][]Statement{}}
+	for i, seat := range p.scope.seats {
+		t.at[seat] = i
+	}
+	from, to := t.answers.groups()
+	homes := func(groups []Group) map[matrix.Endpoint]int {
 		homes := map[matrix.Endpoint]int{}
 		for i, g := range groups {
 			for _, e := range g {
@@ -74,131 +118,205 @@ func (p *Plan) units() []unit {
 		}
 		return homes
 	}
-	sender, receiver := home(from), home(to)
-	var units []unit
-	for _, w := range p.Scenario.Workloads {
+	t.sender, t.receiver = homes(from), homes(to)
+	t.name()
+	return t
+}
+
+// name the units.
+func (t *taker) name() {
+	for _, w := range t.plan.Scenario.Workloads {
 		slots := w.Slots()
 		slices.Sort(slots)
 		if !slices.ContainsFunc(slots, func(e matrix.Endpoint) bool {
-			return sender[e] != sender[slots[0]] || receiver[e] != receiver[slots[0]]
+			return t.sender[e] != t.sender[slots[0]] || t.receiver[e] != t.receiver[slots[0]]
 		}) {
-			units = append(units, unit{string(w.Key()), slots})
+			t.units = append(t.units, unit{string(w.Key()), slots, nil})
 			continue
 		}
 		for _, slot := range slots {
-			units = append(units, unit{string(slot), Group{slot}})
+			t.units = append(t.units, unit{string(slot), Group{slot}, nil})
 		}
 	}
-	slices.SortFunc(units, func(a, b unit) int { return cmp.Compare(a.name, b.name) })
-	return units
+	blocks := t.plan.scope.blocks // a wider one comes before those in it
+	outer := make([]*unit, len(blocks))
+	for i, b := range blocks {
+		outer[i] = &unit{string(b.Name()), Group{b.Endpoint()}, nil}
+		for k, wider := range blocks[:i] {
+			if wider.CIDR.Bits() < b.CIDR.Bits() && wider.CIDR.Contains(b.CIDR.Addr()) {
+				outer[i].parent = outer[k]
+			}
+		}
+		t.units = append(t.units, *outer[i])
+	}
+	slices.SortFunc(t.units, func(a, b unit) int { return cmp.Compare(a.name, b.name) })
 }
 
-// allowance is ports that are allowed for one reason.
-type allowance struct {
-	ports  []string
-	reason string
-}
-
-// allowed ports between two units, in order.
-func (p *Plan) allowed(from, to Group) (allowed []allowance, unsaid []record.Flow) {
-	a, b := distinct(from, to)
-	reasons := map[oracle.Port]string{} // of what is allowed
-	var ports, canaries []oracle.Port
-	for _, port := range p.questions.Ports(a, b) {
-		reason, split := p.allows(matrix.Flow{From: a, To: b, Protocol: port.Protocol, Port: port.Port})
-		unsaid = append(unsaid, split...)
-		if reason != "" {
-			reasons[port] = reason
-		}
-		if p.Scenario.IsCanary(matrix.Flow{Port: port.Port}) {
-			canaries = append(canaries, port)
-		} else {
-			ports = append(ports, port)
-		}
+// between two units: what is to be said, without their names.
+func (t *taker) between(from, to unit) []Statement {
+	pair := [2]int{t.sender[from.seats[0]], t.receiver[to.seats[0]]}
+	pods := !from.outside() && !to.outside()
+	if known, ok := t.pairs[pair]; ok && pods {
+		return known
 	}
-	if reason, ok := sole(reasons, len(ports)+len(canaries)); ok {
-		return []allowance{{[]string{"any"}, reason}}, unsaid
-	}
-	wide := map[matrix.Protocol]bool{} // all ports of it, the canary's included
-	for _, canary := range canaries {
-		if reasons[canary] == "" {
+	var all [][]Statement // by family
+	for i, family := range t.plan.Scenario.Cluster.IPs {
+		if !t.plan.scope.speaks(from.seats[0], family) || !t.plan.scope.speaks(to.seats[0], family) {
+			all = append(all, nil)
 			continue
 		}
-		closed := slices.ContainsFunc(ports, func(q oracle.Port) bool { return q.Protocol == canary.Protocol && reasons[q] == "" })
-		if closed {
-			unsaid = append(unsaid, p.Flow(matrix.Flow{From: a, To: b, Protocol: canary.Protocol, Port: canary.Port, Family: p.Scenario.Cluster.IPs[0]}))
+		var around []cell // what holds unless it is said
+		switch {
+		case from.parent != nil:
+			around = t.of(*from.parent, to, i)
+		case to.parent != nil:
+			around = t.of(from, *to.parent, i)
+		}
+		all = append(all, said(t.of(from, to, i), around))
+	}
+	out := all[0]
+	if !pods { // a block is of one family
+		out = slices.Concat(all...)
+	} else if slices.ContainsFunc(all, func(s []Statement) bool { return fmt.Sprint(s) != fmt.Sprint(all[0]) }) {
+		for i, family := range t.plan.Scenario.Cluster.IPs {
+			for k := range all[i] {
+				all[i][k].Family = family.String()
+			}
+		}
+		out = slices.Concat(all...)
+	}
+	for i := range out {
+		out[i].say = fmt.Sprintln(out[i].Intent, out[i].Ports, out[i].Family, out[i].Reason)
+	}
+	t.pairs[pair] = out
+	return out
+}
+
+// of two units, in order of protocol and port.
+func (t *taker) of(from, to unit, family int) []cell {
+	a, b := distinct(from.seats, to.seats)
+	key := [3]int{t.sender[a], t.receiver[b], family}
+	if known, ok := t.cells[key]; ok {
+		return known
+	}
+	p, s := t.plan, t.plan.scope
+	ports := unique(slices.Clone(p.portsBetween(s, a, b)))
+	declared := func(port oracle.Port) bool {
+		return !s.isOutside(b) && p.questions.Declares(b, port.Protocol, port.Port)
+	}
+	var cells []cell
+	for _, tract := range s.tract {
+		ask := func(port oracle.Port, low, high int) {
+			if low <= high {
+				c := t.ask(a, b, port, family)
+				c.low, c.high = uint16(low), uint16(high) //nolint:gosec // ports
+				cells = append(cells, c)
+			}
+		}
+		stands := s.standsFor(ports, tract, declared)
+		next := int(tract.low)
+		for _, port := range ports {
+			if tract.holds(port) && declared(port) {
+				ask(stands, next, int(port.Port)-1)
+				ask(port, int(port.Port), int(port.Port))
+				next = int(port.Port) + 1
+			}
+		}
+		ask(stands, next, int(tract.high))
+	}
+	t.cells[key] = cells
+	return cells
+}
+
+// standsFor is the port that is asked for the ports of a tract that nobody
+// declares.
+func (w *wide) standsFor(ports []oracle.Port, of tract, declared func(oracle.Port) bool) oracle.Port {
+	for _, t := range w.tract {
+		if t.class == of.class {
+			if i := slices.IndexFunc(ports, func(p oracle.Port) bool { return t.holds(p) && !declared(p) }); i >= 0 {
+				return ports[i]
+			}
+		}
+	}
+	return oracle.Port{}
+}
+
+// ask about one port.
+func (t *taker) ask(from, to matrix.Endpoint, port oracle.Port, family int) cell {
+	f := matrix.Flow{From: from, To: to, Protocol: port.Protocol, Port: port.Port, Family: t.plan.Scenario.Cluster.IPs[family]}
+	d := t.answers.at(t.at[from], t.at[to], spot{family, t.answers.ports[port]})
+	return cell{protocol: port.Protocol, intent: d.Intent, reason: t.plan.reason(f, d)}
+}
+
+// said is what is to be said of cells that lie in others; those that are denied by
+// default lie in none.
+func said(cells, around []cell) []Statement {
+	var out []Statement
+	news := make([]bool, len(cells)) // it does not say itself
+	for i, c := range cells {
+		news[i] = around == nil && c.intent != matrix.Deny || around != nil && c.intent != around[i].intent
+	}
+	for i, c := range cells {
+		if !news[i] {
 			continue
 		}
-		wide[canary.Protocol] = true
-		allowed = add(allowed, reasons[canary], canary.Protocol.String()+"/any")
-	}
-	for _, port := range ports {
-		if reasons[port] != "" && !wide[port.Protocol] {
-			allowed = add(allowed, reasons[port], portText(port))
+		chosen := make([]bool, len(cells))
+		for k, o := range cells {
+			if chosen[k] = news[k] && o.intent == c.intent && o.reason == c.reason; chosen[k] {
+				news[k] = false
+			}
 		}
+		out = append(out, Statement{Intent: c.intent, Ports: portWords(cells, chosen), Reason: c.reason})
 	}
-	return allowed, unsaid
+	return out
 }
 
-// sole is the one reason why all of so many ports are allowed.
-func sole(reasons map[oracle.Port]string, ports int) (string, bool) {
-	distinct := map[string]bool{}
-	for _, reason := range reasons {
-		distinct[reason] = true
+// portWords name the ports of the chosen cells: all, all of a protocol, or from
+// here to there.
+func portWords(cells []cell, chosen []bool) []string {
+	if !slices.Contains(chosen, false) {
+		return []string{"any"}
 	}
-	for reason := range distinct {
-		return reason, len(distinct) == 1 && len(reasons) == ports
-	}
-	return "", false
-}
-
-// add a port to what is allowed for a reason.
-func add(all []allowance, reason, port string) []allowance {
-	i := slices.IndexFunc(all, func(a allowance) bool { return a.reason == reason })
-	if i < 0 {
-		return append(all, allowance{[]string{port}, reason})
-	}
-	all[i].ports = append(all[i].ports, port)
-	return all
-}
-
-func portText(p oracle.Port) string {
-	return fmt.Sprintf("%s/%d", p.Protocol, p.Port)
-}
-
-// allows gives the reason why a flow is allowed in every IP family in which it
-// is decided, "" where it is not. A flow that is allowed in one and denied in
-// another is split.
-func (p *Plan) allows(f matrix.Flow) (reason string, split []record.Flow) {
-	denied := false
-	var open []record.Flow
-	for _, family := range p.Scenario.Cluster.IPs {
-		f.Family = family
-		flow := p.Flow(f)
-		switch flow.Computed.Intent {
-		case matrix.Allow:
-			open = append(open, flow)
-		case matrix.Deny:
-			denied = true
-		case matrix.Unstated, matrix.Undefined:
+	var out []string
+	for i := 0; i < len(cells); {
+		first, n := cells[i], i+1
+		for n < len(cells) && cells[n].protocol == first.protocol && chosen[n] == chosen[i] {
+			n++
 		}
+		last := cells[n-1].high
+		switch {
+		case !chosen[i]:
+		case first.low == 1 && last == lastPort:
+			out = append(out, first.protocol.String()+"/any")
+		case first.low == last:
+			out = append(out, fmt.Sprintf("%s/%d", first.protocol, last))
+		default:
+			out = append(out, fmt.Sprintf("%s/%d-%d", first.protocol, first.low, last))
+		}
+		i = n
 	}
-	switch {
-	case len(open) == 0:
-		return "", nil
-	case denied:
-		return "", open
-	}
-	return p.reason(open[0]), nil
+	return out
 }
 
-// reason why the flow is allowed: that of the scenario where it has one, else the
-// policies.
-func (p *Plan) reason(f record.Flow) string {
-	if d := f.Declared; d.Intent == matrix.Allow && d.Reason != "" && d.Origin != p.Scenario.Expect.Origin {
+// reason why the flow is allowed or left open: that of the scenario where it says
+// the same, else the policies.
+func (p *Plan) reason(f matrix.Flow, d *oracle.Decision) string {
+	if e := p.Expect(f); e.Intent == d.Intent && e.Reason != "" && e.Origin != p.Scenario.Expect.Origin {
+		return e.Reason
+	}
+	switch d.Intent {
+	case matrix.Undefined:
+		if by, ok := judge.Deciding(*d); ok {
+			return policyOf(by) + ": " + d.Reason
+		}
 		return d.Reason
+	case matrix.Deny:
+		if by, ok := judge.Deciding(*d); ok {
+			return "denied by " + policyOf(by)
+		}
+	case matrix.Allow, matrix.Unstated:
 	}
-	egress, ingress := policyOf(f.Computed.Egress), policyOf(f.Computed.Ingress)
+	egress, ingress := allows(d.Egress), allows(d.Ingress)
 	switch {
 	case egress == "" && ingress == "":
 		return "no policy limits egress or ingress"
@@ -210,12 +328,15 @@ func (p *Plan) reason(f record.Flow) string {
 	return "allowed by " + egress + " (egress) and " + ingress + " (ingress)"
 }
 
-// policyOf names the policy that allows this half, "" where none is asked.
-func policyOf(h oracle.Half) string {
+// allows names the policy that allows this half, "" where none is asked.
+func allows(h oracle.Half) string {
 	if len(h.By) == 0 {
 		return ""
 	}
-	by := h.By[0]
+	return policyOf(h.By[0])
+}
+
+func policyOf(by oracle.RuleRef) string {
 	if by.Kind != "" {
 		return by.Kind + " " + by.Policy
 	}

@@ -31,6 +31,10 @@ func DiffText(w io.Writer, d diff.Diff, o TextOptions) error {
 	for _, line := range foreignText(d.Foreign) {
 		out = append(out, o.prose(plain, "", printable(o, line))...)
 	}
+	if d.Compared > 0 {
+		out = append(out, "")
+		out = append(out, o.prose(dim, "", countedText(d))...)
+	}
 	if _, err := io.WriteString(w, strings.Join(out, "\n")+"\n"); err != nil {
 		return fmt.Errorf("writing the difference: %w", err)
 	}
@@ -45,6 +49,8 @@ func diffHead(d diff.Diff, o TextOptions) []string {
 		tick = o.paint(red, o.ascii("✗"))
 	case len(d.Flips) > 0:
 		tick = o.paint(yellow, o.symbol(mistake))
+	case d.Compared == 0:
+		tick = o.paint(dim, o.symbol(leftOpen))
 	}
 	head := []string{tick + " " + o.ascii(diffCounts(d))}
 	if n := d.Against(); n > 0 {
@@ -56,11 +62,14 @@ func diffHead(d diff.Diff, o TextOptions) []string {
 
 // diffCounts is the first sentence of every form.
 func diffCounts(d diff.Diff) string {
+	if d.Compared == 0 {
+		return "nothing was compared: no flow is in both versions"
+	}
 	if len(d.Flips) == 0 {
 		return fmt.Sprintf("none of %s flips", count(d.Compared, "flow"))
 	}
 	var parts []string
-	for _, kind := range []diff.Kind{diff.Opened, diff.Closed, diff.Unclear} {
+	for _, kind := range []diff.Kind{diff.Opened, diff.Closed, diff.Unclear, diff.Decided} {
 		if n := d.Count(kind); n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, kind))
 		}
@@ -70,6 +79,23 @@ func diffCounts(d diff.Diff) string {
 		verb = "flips"
 	}
 	return fmt.Sprintf("%d of %s %s: %s", d.Count(0), count(d.Compared, "flow"), verb, strings.Join(parts, ", "))
+}
+
+// countedText says which flows are compared.
+func countedText(d diff.Diff) string {
+	text := fmt.Sprintf("counted: %s between the pods that both versions have, apart from those of a pod to itself, which segtest plan counts too", count(d.Compared-d.Outside, "flow"))
+	if d.Outside > 0 {
+		text += fmt.Sprintf("; and %d to or from what no file holds: pods of other namespaces (elsewhere/any and the like), and addresses outside of the cluster (world/BLOCK)", d.Outside)
+	}
+	return text
+}
+
+// kindText is the kind of a flip, and what was decided where that does not say it.
+func kindText(f diff.Flip) string {
+	if f.Kind() == diff.Decided {
+		return fmt.Sprintf("%s: %s now, undefined before", f.Kind(), intentWord(f.After))
+	}
+	return f.Kind().String()
 }
 
 func againstText(n int) string {
@@ -119,10 +145,10 @@ func flipText(d diff.Diff, f diff.Flip, o TextOptions) []string {
 	case diff.Opened:
 		symbol, colour = o.symbol(isOpen), green
 	case diff.Closed:
-	case diff.Unclear:
+	case diff.Unclear, diff.Decided:
 		symbol, colour = o.symbol(leftOpen), yellow
 	}
-	parts := []string{o.paint(colour, symbol+" "+f.Kind().String()), o.paint(bold, printable(o, flowsText(d, f, mostNames))), printable(o, portsText(f.Ports)), count(f.Count, "flow")}
+	parts := []string{o.paint(colour, symbol+" "+kindText(f)), o.paint(bold, printable(o, flowsText(d, f, mostNames))), printable(o, portsText(f.Ports)), count(f.Count, "flow")}
 	switch {
 	case f.Against():
 		parts = append(parts, o.paint(magenta, "against the scenario: "+declaredText(f)))
@@ -203,7 +229,7 @@ func halfText(label string, h diff.Half, o TextOptions) []string {
 
 // halfWords is the answer, with the reason where the rules do not say it.
 func halfWords(h diff.Half) string {
-	word := map[matrix.Intent]string{matrix.Allow: "allowed", matrix.Deny: "denied", matrix.Undefined: "undefined", matrix.Unstated: "not decided"}[h.Intent]
+	word := done(h.Intent)
 	switch {
 	case h.Intent == matrix.Allow && len(h.By) > 0:
 		return word + " by"
@@ -211,6 +237,11 @@ func halfWords(h diff.Half) string {
 		return word + ": " + h.Reason
 	}
 	return word
+}
+
+// intentWord says what an answer means for a flow.
+func intentWord(i matrix.Intent) string {
+	return map[matrix.Intent]string{matrix.Allow: "allowed", matrix.Deny: "denied", matrix.Undefined: "undefined", matrix.Unstated: "not decided"}[i]
 }
 
 // ruleText is a rule by name.

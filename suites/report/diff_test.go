@@ -4,17 +4,17 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/segtest/segtest/fixtures/revision"
-	"github.com/segtest/segtest/fixtures/scenario"
+	"github.com/segtest/segtest/hack/golden"
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/suites/bisect"
 	"github.com/segtest/segtest/suites/diff"
-	planned "github.com/segtest/segtest/suites/plan"
+	"github.com/segtest/segtest/suites/plan/plantest"
 	"github.com/segtest/segtest/suites/report"
 )
 
@@ -34,39 +34,25 @@ func ingress(rules string) string {
 	return "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: db, namespace: shop}\nspec:\n  podSelector: {matchLabels: {app: db}}\n  ingress: " + rules + "\n"
 }
 
-func diffPlan(t *testing.T, files map[string]string) *planned.Plan {
-	t.Helper()
-	fsys := fstest.MapFS{}
-	for name, text := range files {
-		fsys[name] = &fstest.MapFile{Data: []byte(text)}
-	}
-	sc, err := scenario.Loader{FS: fsys}.Load("shop.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := planned.Of(sc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 var someday = time.Date(2026, 3, 1, 10, 0, 0, 0, time.FixedZone("", 3600))
 
 // shopDiff is a database that is opened to the world, apart from a block, against
 // what the scenario declares; a pod comes and a pod goes.
 func shopDiff(t *testing.T) diff.Diff {
 	t.Helper()
-	before := diffPlan(t, map[string]string{
+	before := plantest.Of(t, "shop.yaml", map[string]string{
 		"shop.yaml": strings.Replace(diffWorkloads, "policies:", "- {name: old, namespace: shop, labels: {app: old}}\npolicies:", 1),
 		hostileFile: ingress("[]"),
 	})
-	after := diffPlan(t, map[string]string{
+	after := plantest.Of(t, "shop.yaml", map[string]string{
 		"shop.yaml": strings.Replace(diffWorkloads, "policies:", "- {name: new, namespace: shop, labels: {app: new}}\npolicies:", 1) +
 			"expect: {default: deny, rules: [{allow: {from: '*', to: [shop/web, shop/new], ports: [any]}}]}\n",
 		hostileFile: ingress("[{from: [{podSelector: {matchLabels: {app: web}}}, {ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8]}}]}]"),
 	})
-	d := diff.Of(before, after)
+	d, err := diff.Of(before, after)
+	if err != nil {
+		t.Fatal(err)
+	}
 	d.Before = diff.Version{Name: "origin/main", Commit: revision.Commit{Hash: strings.Repeat("a", 40), Author: "Ann", Date: someday, Subject: "first"}, File: "shop.yaml"}
 	d.After = diff.Version{Name: "work tree", File: "shop.yaml"}
 	was, is := d.Causes()
@@ -82,8 +68,7 @@ func shopDiff(t *testing.T) diff.Diff {
 func TestDiffGolden(t *testing.T) {
 	t.Parallel()
 	d := shopDiff(t)
-	none := diff.Of(nil, nil)
-	none.Before, none.After = d.Before, d.After
+	none := diff.Diff{Before: d.Before, After: d.After}
 	for name, write := range map[string]func(*bytes.Buffer) error{
 		"diff/opened.txt":       func(b *bytes.Buffer) error { return report.DiffText(b, d, report.TextOptions{}) },
 		"diff/opened-ascii.txt": func(b *bytes.Buffer) error { return report.DiffText(b, d, report.TextOptions{ASCII: true, Width: 60}) },
@@ -95,7 +80,7 @@ func TestDiffGolden(t *testing.T) {
 		if err := write(&b); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, name, b.Bytes())
+		golden.Check(t, filepath.Join("testdata", name), b.String())
 	}
 }
 
@@ -239,6 +224,6 @@ func TestBisectGolden(t *testing.T) {
 		if strings.Contains(out.String(), "\x1b") || strings.Contains(out.String(), `\u001b`) {
 			t.Errorf("%s: an author colours the terminal", name)
 		}
-		golden(t, name, out.Bytes())
+		golden.Check(t, filepath.Join("testdata", name), out.String())
 	}
 }

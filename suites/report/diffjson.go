@@ -29,17 +29,19 @@ type (
 		Commit *revision.Commit `json:"commit,omitempty"` // absent for files as they lie there
 	}
 	jsonDiffCounts struct {
-		Compared int `json:"compared"`
+		Compared int `json:"compared"` // those of a pod to itself are not among them
+		Outside  int `json:"outside"`  // of these, to or from pods and addresses that no file holds
 		Flips    int `json:"flips"`
 		Opened   int `json:"opened"`
 		Closed   int `json:"closed"`
 		Unclear  int `json:"unclear"`
+		Decided  int `json:"decided"`
 		Against  int `json:"against"`
 	}
 	// jsonDiffFlip is flows from each sender to each receiver on each port, apart from
 	// a pod to itself.
 	jsonDiffFlip struct {
-		Kind       string            `json:"kind"` // "opened", "closed" or "unclear"
+		Kind       string            `json:"kind"` // "opened", "closed", "unclear" (undefined now) or "decided" (undefined before)
 		From       []matrix.Endpoint `json:"from"`
 		To         []matrix.Endpoint `json:"to"`
 		Ports      []diff.Port       `json:"ports"`
@@ -82,8 +84,8 @@ func DiffJSON(w io.Writer, d diff.Diff) error {
 	out := jsonDiff{
 		Schema: DiffSchema, Before: versionJSON(d.Before), After: versionJSON(d.After),
 		Counts: jsonDiffCounts{
-			Compared: d.Compared, Flips: d.Count(0), Opened: d.Count(diff.Opened), Closed: d.Count(diff.Closed),
-			Unclear: d.Count(diff.Unclear), Against: d.Against(),
+			Compared: d.Compared, Outside: d.Outside, Flips: d.Count(0), Opened: d.Count(diff.Opened), Closed: d.Count(diff.Closed),
+			Unclear: d.Count(diff.Unclear), Decided: d.Count(diff.Decided), Against: d.Against(),
 		},
 		Flips: []jsonDiffFlip{}, Added: podsJSON(d.Added), Removed: podsJSON(d.Removed), NotEvaluated: []jsonForeign{},
 	}

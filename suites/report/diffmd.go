@@ -49,6 +49,9 @@ func DiffMarkdown(w io.Writer, d diff.Diff) error {
 			}
 		}
 	}
+	if d.Compared > 0 {
+		c.add("", "<sub>"+markdown(countedText(d))+"</sub>")
+	}
 	if _, err := io.WriteString(w, strings.Join(c.lines, "\n")+"\n"); err != nil {
 		return fmt.Errorf("writing the difference: %w", err)
 	}
@@ -105,7 +108,7 @@ func cell(s string) string {
 }
 
 func flipRow(d diff.Diff, f diff.Flip) string {
-	what := "**" + f.Kind().String() + "**"
+	what := "**" + kindText(f) + "**"
 	switch {
 	case f.Against():
 		what += "<br>against the scenario: " + cell(declaredText(f))

@@ -42,6 +42,7 @@ type (
 		Size    int            `json:"size,omitempty"`
 		Edits   []jsonEdit     `json:"edits,omitempty"`
 		Side    []jsonSideFlow `json:"side,omitempty"`
+		Opens   []jsonSideFlow `json:"opens,omitempty"` // to and from what the scenario does not hold
 		Nearest string         `json:"nearest,omitempty"`
 	}
 	jsonEdit struct {
@@ -108,6 +109,9 @@ func searchJSON(want matrix.Intent, r edit.Result) jsonSearch {
 	}
 	for _, c := range r.Remedy.Side {
 		out.Side = append(out.Side, jsonSideFlow{c.Flow, c.Before, c.After})
+	}
+	for _, c := range r.Remedy.Opens {
+		out.Opens = append(out.Opens, jsonSideFlow{c.Flow, c.Before, c.After})
 	}
 	return out
 }

@@ -61,12 +61,15 @@ func answerText(a Answer, o TextOptions) []string {
 	if p := place(a.Flow.Declared.Origin); p != "" {
 		declared += " (" + p + ")"
 	}
-	computed := a.Flow.Computed.Intent.String()
+	computed := done(a.Flow.Computed.Intent)
 	if a.Flow.Computed.Reason != "" {
 		computed += ": " + a.Flow.Computed.Reason
 	}
-	if judge.Disagree(a.Flow) {
+	switch {
+	case judge.Disagree(a.Flow):
 		computed = o.symbol(mistake) + " " + computed
+	case a.Flow.Declared.Intent != matrix.Unstated && a.Flow.Computed.Intent != matrix.Unstated:
+		computed = o.ascii("✓") + " " + computed
 	}
 	out = append(out, hanging("  declared  ", declared, o)...)
 	out = append(out, hanging("  computed  ", computed, o)...)
@@ -80,27 +83,24 @@ func stepsText(title string, h oracle.Half, steps []oracle.Step, o TextOptions) 
 	if h.Intent == matrix.Unstated {
 		return nil
 	}
-	head := title + ": " + h.Intent.String()
+	head := title + ": " + done(h.Intent)
 	if len(steps) == 0 && h.Reason != "" {
 		head += ", " + h.Reason
 	}
 	out := append([]string{""}, hanging("  ", head, o)...)
 	for _, s := range steps {
-		if s.Rule.Policy == "" && !s.Decides {
-			continue // the default, of which nothing is left
+		if !s.Decides && (s.Rule.Policy == "" || s.Rule.Rule < 0 && !s.Fits) {
+			continue // the default, and a policy one of whose rules has spoken
 		}
 		mark := "  "
-		switch {
-		case s.Decides:
+		if s.Decides {
 			mark = o.ascii("→ ")
-		case s.Fits:
-			mark = o.ascii("✓ ")
 		}
 		name := ruleName(s)
 		if p := place(s.Rule.Origin); p != "" {
 			name += " (" + p + via(s.Rule.Origin.Via) + ")"
 		}
-		lines := hanging("    "+mark, name+": "+s.Action, o)
+		lines := hanging("    "+mark, name+stepEffect(h, s), o)
 		if s.Decides {
 			for i := range lines {
 				lines[i] = o.paint(bold, lines[i])
@@ -109,6 +109,27 @@ func stepsText(title string, h oracle.Half, steps []oracle.Step, o TextOptions) 
 		out = append(append(out, lines...), o.prose(dim, "        ", printable(o, s.Why))...)
 	}
 	return out
+}
+
+// stepEffect is what a step does to the flow; nothing where it does not fit, or
+// isolates a pod for which another policy has a rule.
+func stepEffect(h oracle.Half, s oracle.Step) string {
+	verb, would := "allows it", "would allow it"
+	switch s.Action {
+	case "Deny":
+		verb, would = "denies it", "would deny it"
+	case "Pass":
+		verb, would = "leaves it to the next tier", "leaves it to the next tier"
+	}
+	switch {
+	case s.Decides && h.Intent == matrix.Undefined:
+		return ": may decide"
+	case s.Decides:
+		return ": " + verb
+	case s.Fits && s.Rule.Rule >= 0:
+		return ": " + would
+	}
+	return ""
 }
 
 // ruleName is what a step asked.
@@ -127,7 +148,7 @@ func ruleName(s oracle.Step) string {
 	if s.Rule.Rule >= 0 {
 		return fmt.Sprintf("%s rule %d", name, s.Rule.Rule)
 	}
-	return name + ", as a whole"
+	return name
 }
 
 func searchText(e Explained, o TextOptions) []string {
@@ -135,14 +156,14 @@ func searchText(e Explained, o TextOptions) []string {
 	case e.Search == nil:
 		return nil
 	case e.Search.Remedy == nil:
-		text := fmt.Sprintf("no edit was found that makes it %s and leaves all else as declared; %s tried", wanted(e.Want), count(e.Search.Tried, "edit"))
+		text := fmt.Sprintf("no edit was found that makes it %s and leaves all else as declared; %s tried", done(e.Want), count(e.Search.Tried, "edit"))
 		if e.Search.Nearest != "" {
 			text += ". For example, " + e.Search.Nearest
 		}
 		return append([]string{""}, o.prose(yellow, "", printable(o, text))...)
 	}
 	r := e.Search.Remedy
-	head := fmt.Sprintf("the smallest edit that makes it %s, %s", wanted(e.Want), count(r.Size, "line"))
+	head := fmt.Sprintf("the smallest edit that makes it %s, %s", done(e.Want), count(r.Size, "line"))
 	if len(r.Edits) > 1 {
 		head += fmt.Sprintf(" in %d places", len(r.Edits))
 	}
@@ -152,28 +173,44 @@ func searchText(e Explained, o TextOptions) []string {
 		out = append(out, editText(change, o)...)
 	}
 	if len(r.Side) == 0 {
-		return append(out, o.prose(plain, "  ", "no other flow changes that the scenario knows")...)
+		out = append(out, o.prose(plain, "  ", "no other flow changes that the scenario knows")...)
 	}
-	out = append(out, o.prose(yellow, "  ", count(len(r.Side), "flow")+" of which nothing is declared would change too:")...)
-	for i, c := range r.Side {
+	out = append(out, sideTexts(r.Side, "of which nothing is declared would change too", o)...)
+	return append(out, sideTexts(r.Opens, "to or from what the scenario does not hold would open too", o)...)
+}
+
+// sideTexts are flows that an edit changes beside those it is for; none where
+// there is no such flow.
+func sideTexts(changes []plan.Change, what string, o TextOptions) []string {
+	if len(changes) == 0 {
+		return nil
+	}
+	out := o.prose(yellow, "  ", count(len(changes), "flow")+" "+what+":")
+	for i, c := range changes {
 		if i == maxBrief {
-			out = append(out, o.paint(dim, o.ascii(fmt.Sprintf("    … and %d more", len(r.Side)-i))))
-			break
+			return append(out, o.paint(dim, o.ascii(fmt.Sprintf("    … and %d more", len(changes)-i))))
 		}
 		out = append(out, hanging("    ", sideText(c), o)...)
 	}
 	return out
 }
 
-func wanted(i matrix.Intent) string {
-	if i == matrix.Allow {
+// done is what the policies do to a flow. That they allow one is no praise.
+func done(i matrix.Intent) string {
+	switch i {
+	case matrix.Allow:
 		return "allowed"
+	case matrix.Deny:
+		return "denied"
+	case matrix.Undefined:
+		return "undefined"
+	case matrix.Unstated:
 	}
-	return "denied"
+	return "not decided"
 }
 
 func sideText(c plan.Change) string {
-	return fmt.Sprintf("%s: %s, now %s", c.Flow, c.After, c.Before)
+	return fmt.Sprintf("%s: %s now, %s then", c.Flow, done(c.Before), done(c.After))
 }
 
 func editText(e edit.Edit, o TextOptions) []string {

@@ -61,6 +61,7 @@ type grid struct {
 	foldedColumns map[matrix.Endpoint]int
 	canary        int // flows of canary columns that are not shown
 	ajar          int // those of them that are open
+	unsure        int // those of them that are left open
 }
 
 // base is the workload's name: "shop/web" for "shop/web-0". A name without a
@@ -111,8 +112,11 @@ func (g *grid) dropCanaries(cells []gridCell) []gridCell {
 		if c.canary && !bad[base(c.flow.To)] {
 			flows := max(c.weight, 1)
 			g.canary += flows
-			if c.glyph == isOpen {
+			switch c.glyph { //nolint:exhaustive // the others are closed
+			case isOpen:
 				g.ajar += flows
+			case leftOpen:
+				g.unsure += flows
 			}
 			continue
 		}
@@ -219,7 +223,16 @@ func (g *grid) canaries() string {
 	if g.canary == 0 {
 		return ""
 	}
-	return fmt.Sprintf("and %s to the undeclared port: %d denied, %d to pods that nothing isolates", count(g.canary, "flow"), g.canary-g.ajar, g.ajar)
+	return fmt.Sprintf("and %s to the undeclared port: %s", count(g.canary, "flow"), g.canaryText("to pods that nothing isolates"))
+}
+
+// canaryText counts the flows that are not shown.
+func (g *grid) canaryText(open string) string {
+	text := fmt.Sprintf("%d denied, %d %s", g.canary-g.ajar-g.unsure, g.ajar, open)
+	if g.unsure > 0 {
+		text += fmt.Sprintf(", %d undefined", g.unsure)
+	}
+	return text
 }
 
 // label is a row's or column's name on one line, with the number of replicas.

@@ -32,7 +32,7 @@ func LintText(w io.Writer, r lint.Report, least lint.Severity, o TextOptions) er
 // findingText is "place: severity ID name: message", and below it what to do.
 func findingText(f lint.Finding, o TextOptions) []string {
 	s := f.Rule.Severity
-	head := fmt.Sprintf("%s %s %s %s", o.paint(bold, printable(o, f.Origin.String()+via(f.Origin.Via)+":")), o.paint(severityColour(s), s.String()), f.Rule.ID, f.Rule.Name)
+	head := fmt.Sprintf("%s %s %s %s", o.paint(bold, printable(o, f.Origin.String()+":")), o.paint(severityColour(s), s.String()), f.Rule.ID, f.Rule.Name)
 	out := []string{head}
 	for _, part := range Wrap(printable(o, f.Message), o.width()-4) {
 		out = append(out, "    "+part)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
 	"github.com/segtest/segtest/fixtures/lint"
+	"github.com/segtest/segtest/hack/golden"
 	"github.com/segtest/segtest/probes/oracle"
 	"github.com/segtest/segtest/suites/report"
 )
@@ -72,7 +74,7 @@ func TestLintForms(t *testing.T) {
 			if strings.Contains(b.String(), "\x1b") || strings.Contains(b.String(), `\u001b`) {
 				t.Error("a terminal escape got through")
 			}
-			golden(t, "lint/"+name, b.Bytes())
+			golden.Check(t, filepath.Join("testdata", "lint", name), b.String())
 		})
 	}
 }

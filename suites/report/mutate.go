@@ -21,6 +21,9 @@ type Mutation struct {
 func MutateText(w io.Writer, m Mutation, o TextOptions) error {
 	out := []string{printable(o, fmt.Sprintf("%s (%s)", m.Name, m.File))}
 	out = append(out, o.prose(plain, "", scoreText(m.Result))...)
+	for _, line := range apartText(m.Result) {
+		out = append(out, o.prose(dim, "  ", line)...)
+	}
 	for _, j := range m.Result {
 		if j.Fate == mutate.Survived {
 			out = append(out, survivorText(j, o)...)
@@ -39,16 +42,40 @@ func MutateText(w io.Writer, m Mutation, o TextOptions) error {
 }
 
 func scoreText(r mutate.Result) string {
-	killed, survived, equivalent := r.Count(mutate.Killed), r.Count(mutate.Survived), r.Count(mutate.Equivalent)
+	killed, survived := r.Count(mutate.Killed), r.Count(mutate.Survived)
 	score, ok := r.Score()
 	text := fmt.Sprintf("no score: %s", count(len(r), "mutant"))
 	if ok {
 		text = fmt.Sprintf("score %.1f %%: %d of %s killed, %d survived", percent(score), killed, count(killed+survived, "mutant"), survived)
 	}
-	if equivalent > 0 {
-		text += fmt.Sprintf("; %d equivalent not counted", equivalent)
+	var apart []string
+	for _, f := range []mutate.Fate{mutate.Equivalent, mutate.Beyond, mutate.Undecided} {
+		if n := r.Count(f); n > 0 {
+			apart = append(apart, fmt.Sprintf("%d %s", n, f))
+		}
+	}
+	if len(apart) > 0 {
+		text += "; " + strings.Join(apart, ", ") + " not counted"
 	}
 	return text
+}
+
+// apartText says of each fate that does not count, and that not everybody knows,
+// what it is.
+func apartText(r mutate.Result) []string {
+	var out []string
+	for _, x := range []struct {
+		fate mutate.Fate
+		text string
+	}{
+		{mutate.Beyond, "beyond: only flows of nodes, of addresses outside of the cluster, of namespaces that the cluster itself brings, or by SCTP change, of which no rule but a snapshot's can state anything"},
+		{mutate.Undecided, "undecided: only flows change that the specification leaves open before or after, so that no expectation is judged"},
+	} {
+		if r.Count(x.fate) > 0 {
+			out = append(out, x.text)
+		}
+	}
+	return out
 }
 
 // percent of a score. It is cut, not rounded, to one place: 99.96 is not 100.
@@ -70,7 +97,20 @@ func survivorText(j mutate.Judged, o TextOptions) []string {
 	if j.Remedy.Hint != "" {
 		return append(out, labelled(o.paint(green, "kill:  "), Wrap(printable(o, j.Remedy.Hint), o.width()-labelWidth))...)
 	}
-	return append(out, "    "+o.paint(green, "kill:  ")+"add to "+j.Remedy.Under+":", "      "+printable(o, j.Remedy.Paste))
+	label := o.paint(green, "kill:  ")
+	for _, part := range []struct{ under, lines string }{
+		{"namespaces", j.Remedy.Namespaces}, {"workloads", j.Remedy.Workloads}, {j.Remedy.Under, j.Remedy.Paste},
+	} {
+		if part.lines == "" {
+			continue
+		}
+		out = append(out, "    "+label+"add to "+part.under+":")
+		for _, line := range strings.Split(part.lines, "\n") {
+			out = append(out, "      "+printable(o, line))
+		}
+		label = pad("", labelWidth-4)
+	}
+	return out
 }
 
 // labelWidth is the room before the lines of labelled.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/segtest/segtest/hack/golden"
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/mutate"
 	"github.com/segtest/segtest/probes/oracle"
@@ -45,6 +46,22 @@ func mutation() report.Mutation {
 				},
 				Remedy: mutate.Remedy{Hint: "the policies break the expectation already (deny is declared): mend that first"},
 			},
+			{
+				Mutant: mutant("drop-policy", "", "drops the policy", patched), Fate: mutate.Survived, Flows: 1,
+				Flips: []mutate.Flip{flip("team=ops/any", "shop/db-0", matrix.Unstated, matrix.Deny, matrix.Allow)},
+				Remedy: mutate.Remedy{
+					Paste: "- deny: {from: team-ops/any, to: shop/db, ports: [TCP/5432]}", Under: "expect.rules",
+					Namespaces: "- {name: team-ops, labels: {team: ops}}", Workloads: "- {name: any, namespace: team-ops}",
+				},
+			},
+			{
+				Mutant: mutant("drop-except", "ingress[0].from[0].ipBlock.except[0]", "drops 10.0.0.0/8", rule), Fate: mutate.Beyond, Flows: 1,
+				Flips: []mutate.Flip{flip("world/10.0.0.1", "shop/db-0", matrix.Unstated, matrix.Deny, matrix.Allow)},
+			},
+			{
+				Mutant: mutant("drop-peer", "ingress[0].from[1]", "drops the peer", rule), Fate: mutate.Undecided, Flows: 1,
+				Flips: []mutate.Flip{flip("shop/web-0", "world/192.0.2.1", matrix.Unstated, matrix.Undefined, matrix.Undefined)},
+			},
 		},
 	}
 }
@@ -71,7 +88,7 @@ func TestMutateForms(t *testing.T) {
 			if err := write(&b); err != nil {
 				t.Fatal(err)
 			}
-			golden(t, filepath.Join("mutate", name), b.Bytes())
+			golden.Check(t, filepath.Join("testdata", "mutate", name), b.String())
 		})
 	}
 }

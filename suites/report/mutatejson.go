@@ -17,11 +17,13 @@ type (
 		Schema       string        `json:"schema"`
 		Scenario     string        `json:"scenario"`
 		File         string        `json:"file"`
-		Score        *float64      `json:"score"` // killed / (total - equivalent); null where nothing could be killed
+		Score        *float64      `json:"score"` // killed / (killed + survived); null where nothing could be killed
 		Total        int           `json:"total"`
 		Killed       int           `json:"killed"`
 		Survived     int           `json:"survived"`
 		Equivalent   int           `json:"equivalent"`
+		Beyond       int           `json:"beyond"`    // only flows change of which no rule but a snapshot's can state anything
+		Undecided    int           `json:"undecided"` // only flows may change that are undefined before or after
 		NotEvaluated []jsonForeign `json:"notEvaluated"`
 		Mutants      []jsonMutant  `json:"mutants"`
 	}
@@ -43,9 +45,11 @@ type (
 		After    matrix.Intent `json:"after"`
 	}
 	jsonRemedy struct {
-		Paste string `json:"paste,omitempty"`
-		Under string `json:"under,omitempty"`
-		Hint  string `json:"hint,omitempty"`
+		Paste      string `json:"paste,omitempty"`
+		Under      string `json:"under,omitempty"`
+		Namespaces string `json:"namespaces,omitempty"` // lines to add there first
+		Workloads  string `json:"workloads,omitempty"`  // likewise
+		Hint       string `json:"hint,omitempty"`
 	}
 	jsonOperator struct {
 		ID      string `json:"id"`
@@ -60,6 +64,7 @@ func MutateJSON(w io.Writer, m Mutation) error {
 	out := jsonMutation{
 		Schema: MutateSchema, Scenario: m.Name, File: m.File, Total: len(r),
 		Killed: r.Count(mutate.Killed), Survived: r.Count(mutate.Survived), Equivalent: r.Count(mutate.Equivalent),
+		Beyond: r.Count(mutate.Beyond), Undecided: r.Count(mutate.Undecided),
 		NotEvaluated: []jsonForeign{}, Mutants: []jsonMutant{},
 	}
 	if score, ok := r.Score(); ok {

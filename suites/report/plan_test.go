@@ -15,15 +15,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
-	"github.com/segtest/segtest/fixtures/catalog"
-	"github.com/segtest/segtest/fixtures/scenario"
+	"github.com/segtest/segtest/hack/golden"
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/oracle"
 	"github.com/segtest/segtest/suites/edit"
 	"github.com/segtest/segtest/suites/judge"
 	planned "github.com/segtest/segtest/suites/plan"
+	"github.com/segtest/segtest/suites/plan/plantest"
 	"github.com/segtest/segtest/suites/report"
 	"github.com/segtest/segtest/suites/run/record"
 )
@@ -48,16 +47,12 @@ func sheet(flows []record.Flow) planned.Sheet {
 	for _, f := range flows {
 		c := planned.Cell{From: at[f.From], To: at[f.To], Flow: f.Flow, Declared: f.Declared.Intent, Computed: f.Computed.Intent, Canary: f.Canary, Count: 1}
 		s.Cells = append(s.Cells, c)
-		s.Tally.Flows++
-		s.Tally.Computed[c.Computed]++
-		switch {
-		case c.Declared == matrix.Unstated:
-			s.Tally.Unstated++
-		case c.Differs():
-			s.Tally.Disagree++
+		s.Tally.Add(c)
+		if c.Differs() {
 			s.Differ = append(s.Differ, planned.Difference{Flow: f, Count: 1})
-		case c.Declared == c.Computed:
-			s.Tally.Agree++
+		}
+		if c.Computed == matrix.Undefined {
+			s.Doubts = append(s.Doubts, planned.Doubt{Reason: f.Computed.Reason, Flow: f.Flow, Count: 1})
 		}
 	}
 	return s
@@ -103,7 +98,7 @@ func TestPlanFormats(t *testing.T) {
 			if err := f.Write(&b, s, report.FoldReplicas, report.TextOptions{Width: 100}); err != nil {
 				t.Fatal(err)
 			}
-			golden(t, filepath.Join("plan", name+"."+f.Name), b.Bytes())
+			golden.Check(t, filepath.Join("testdata", "plan", name+"."+f.Name), b.String())
 			if bytes.ContainsAny(b.Bytes(), "\x1b\x00") {
 				t.Errorf("%s.%s holds control characters", name, f.Name)
 			}
@@ -138,17 +133,10 @@ func TestPlanOfGroups(t *testing.T) {
 		}
 	}
 	const policy = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: db, namespace: red}\nspec: {podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]}\n"
-	sc, err := scenario.Loader{FS: fstest.MapFS{"t.yaml": {Data: []byte(b.String())}, "p.yaml": {Data: []byte(policy)}}}.Load("t.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := planned.Of(sc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := plantest.Of(t, "t.yaml", map[string]string{"t.yaml": b.String(), "p.yaml": policy})
 	for _, f := range report.PlanFormats() {
 		if f.Folds {
-			golden(t, filepath.Join("plan", "groups."+f.Name), writePlan(t, f.Name, p.Sheet(true), report.FoldGroups))
+			golden.Check(t, filepath.Join("testdata", "plan", "groups."+f.Name), string(writePlan(t, f.Name, p.Sheet(true), report.FoldGroups)))
 		}
 	}
 }
@@ -311,14 +299,7 @@ func randomFlows(rng *rand.Rand) []record.Flow {
 
 func TestReach(t *testing.T) {
 	t.Parallel()
-	sc, err := scenario.Loader{FS: catalog.FS()}.Load("online-shop")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := planned.Of(sc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := plantest.Shipped(t, "online-shop")
 	for name, from := range map[string][]matrix.Endpoint{
 		"all": nil, "visitor": {"lab/visitor-0"}, "web": {"shop/web-0", "shop/web-1"}, "nobody": {"payments/gateway-0"}, "world": {matrix.WorldEndpoint("192.0.2.1")},
 	} {
@@ -327,8 +308,8 @@ func TestReach(t *testing.T) {
 		if err := errors.Join(report.ReachTable(&text, b, report.TextOptions{Width: 100}), report.ReachJSON(&program, b)); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, filepath.Join("plan", "reach-"+name+".table"), text.Bytes())
-		golden(t, filepath.Join("plan", "reach-"+name+".json"), program.Bytes())
+		golden.Check(t, filepath.Join("testdata", "plan", "reach-"+name+".table"), text.String())
+		golden.Check(t, filepath.Join("testdata", "plan", "reach-"+name+".json"), program.String())
 		if err := errors.Join(report.ReachTable(full{}, b, report.TextOptions{}), report.ReachJSON(full{}, b)); !errors.Is(err, errFull) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -339,17 +320,10 @@ func TestReach(t *testing.T) {
 // misspelt label.
 func explained(t *testing.T, from, to string, port uint16, want matrix.Intent) report.Explained {
 	t.Helper()
-	sc, err := scenario.Loader{FS: catalog.FS()}.Load("online-shop-wrong-label")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := planned.Of(sc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := plantest.Shipped(t, "online-shop-wrong-label")
 	f := matrix.Flow{From: matrix.Endpoint(from), To: matrix.Endpoint(to), Protocol: matrix.TCP, Port: port}
 	e := report.Explained{
-		Name: sc.Name, File: sc.Source.File, Want: want,
+		Name: p.Scenario.Name, File: p.Scenario.Source.File, Want: want,
 		Answers: []report.Answer{{Flow: p.Flow(f), Explanation: p.Oracle.Explain(f), Alike: 1}},
 	}
 	if want != matrix.Unstated {
@@ -370,6 +344,7 @@ func TestExplain(t *testing.T) {
 	nasty.Search.Remedy.Edits[0].Caveat = hostile().Name
 	nasty.Search.Remedy.Edits[0].Diff[0].Text = hostile().Name
 	nasty.Search.Remedy.Side = []planned.Change{{Flow: matrix.Flow{From: "a/<b>\x1b[31m", To: "c/d", Protocol: matrix.UDP, Port: 53}, Before: matrix.Deny, After: matrix.Allow}}
+	nasty.Search.Remedy.Opens = nasty.Search.Remedy.Side
 	none := explained(t, "shop/web-0", "shop/db-0", 5432, matrix.Unstated)
 	none.Want, none.Search = matrix.Allow, &edit.Result{Tried: 7, Nearest: "to add a peer would turn x from deny to allow, which is declared deny"}
 	for name, e := range map[string]report.Explained{
@@ -382,8 +357,8 @@ func TestExplain(t *testing.T) {
 		if err := errors.Join(report.ExplainText(&text, e, report.TextOptions{Width: 100}), report.ExplainJSON(&program, e)); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, filepath.Join("plan", "explain-"+name+".text"), text.Bytes())
-		golden(t, filepath.Join("plan", "explain-"+name+".json"), program.Bytes())
+		golden.Check(t, filepath.Join("testdata", "plan", "explain-"+name+".text"), text.String())
+		golden.Check(t, filepath.Join("testdata", "plan", "explain-"+name+".json"), program.String())
 		if bytes.ContainsAny(text.Bytes(), "\x1b\x00") || !json.Valid(program.Bytes()) {
 			t.Errorf("%s is not fit to be read", name)
 		}

@@ -24,9 +24,10 @@ const (
 // chart is a plan as a grid.
 type chart struct {
 	grid
-	bands []band // rows and columns that hold several workloads, in order of name
-	rowOf map[matrix.Endpoint]matrix.Endpoint
-	colOf map[matrix.Endpoint]matrix.Endpoint
+	snapshot bool   // it asks more than the canary port
+	bands    []band // rows and columns that hold several workloads, in order of name
+	rowOf    map[matrix.Endpoint]matrix.Endpoint
+	colOf    map[matrix.Endpoint]matrix.Endpoint
 }
 
 // band is endpoints that share a row or a column, under one name.
@@ -37,7 +38,7 @@ type band struct {
 }
 
 func newChart(s plan.Sheet, folding Folding, o TextOptions) chart {
-	c := chart{rowOf: map[matrix.Endpoint]matrix.Endpoint{}, colOf: map[matrix.Endpoint]matrix.Endpoint{}}
+	c := chart{snapshot: len(s.Blocks) > 0, rowOf: map[matrix.Endpoint]matrix.Endpoint{}, colOf: map[matrix.Endpoint]matrix.Endpoint{}}
 	if folding == FoldGroups {
 		c.fold(s, o)
 		return c
@@ -57,6 +58,14 @@ func newChart(s plan.Sheet, folding Folding, o TextOptions) chart {
 		}
 	}
 	return c
+}
+
+// canaries says what became of the columns that are not shown.
+func (c *chart) canaries() string {
+	if !c.snapshot || c.canary == 0 {
+		return c.grid.canaries()
+	}
+	return fmt.Sprintf("and %s to ports that nobody declares or outside of the cluster: %s", count(c.canary, "flow"), c.canaryText("allowed"))
 }
 
 // pairing is what the cells of a Sheet show, by positions of sender and

@@ -107,7 +107,7 @@ func (c *chart) nodes(s plan.Sheet) []dotNode {
 // arrows from one node to another: at most one for what is allowed, and one for
 // each way in which scenario and policies differ.
 func (c *chart) arrows(from, to dotNode) []string {
-	var open, narrow, wide []string
+	var open, narrow, wide, unclear []string
 	for _, k := range c.columns {
 		if k.to != to.col {
 			continue
@@ -117,6 +117,8 @@ func (c *chart) arrows(from, to dotNode) []string {
 		case !ok:
 		case cell.glyph == isOpen && !cell.canary:
 			open = append(open, k.head())
+		case cell.glyph == mistake && (cell.computed == matrix.Undefined || cell.declared == matrix.Undefined):
+			unclear = append(unclear, k.head())
 		case cell.glyph == mistake && cell.computed == matrix.Allow:
 			wide = append(wide, k.head())
 		case cell.glyph == mistake:
@@ -131,6 +133,7 @@ func (c *chart) arrows(from, to dotNode) []string {
 		{open, ""},
 		{wide, ", color=red, fontcolor=red, style=bold, tooltip=\"allowed, and declared as denied\""},
 		{narrow, ", color=red, fontcolor=red, style=dashed, tooltip=\"denied, and declared as allowed\""},
+		{unclear, ", color=red, fontcolor=red, style=dotted, tooltip=\"left open by the scenario or by the policies, and not by both\""},
 	} {
 		if len(a.ports) > 0 {
 			out = append(out, fmt.Sprintf("  %s -> %s [label=%s%s];", from.id, to.id, quoted(strings.Join(a.ports, "\n")), a.style))

@@ -34,6 +34,8 @@ type (
 		Agree     int `json:"agree"`
 		Disagree  int `json:"disagree"`
 		Unstated  int `json:"unstated"`
+		// Undecidable are those of disagree that the policies leave undefined.
+		Undecidable int `json:"undecidable"`
 	}
 	jsonForeign struct {
 		APIVersion string `json:"apiVersion"`
@@ -134,7 +136,7 @@ func planHeadJSON(s plan.Sheet) jsonPlanHead {
 		Schema: PlanSchema, Scenario: s.Name, File: s.File, NotEvaluated: []jsonForeign{},
 		Counts: jsonTally{
 			Flows: t.Flows, Allow: t.Computed[matrix.Allow], Deny: t.Computed[matrix.Deny], Undefined: t.Computed[matrix.Undefined],
-			Agree: t.Agree, Disagree: t.Disagree, Unstated: t.Unstated,
+			Agree: t.Agree, Disagree: t.Disagree, Unstated: t.Unstated, Undecidable: t.Undecidable,
 		},
 	}
 	for _, f := range s.Foreign {

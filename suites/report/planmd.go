@@ -13,7 +13,7 @@ import (
 // PlanMarkdown writes a plan as a page of Markdown, as pull requests show it:
 // the disagreements with their rules, then the matrix.
 func PlanMarkdown(w io.Writer, s plan.Sheet, folding Folding) error {
-	computed, declared := tallyText(s.Tally)
+	computed, declared := tallyText(s)
 	out := []string{"## " + markdown(s.Name), "", computed + "; " + declared + "."}
 	if len(s.Differ) > 0 {
 		out = append(out, "", "### Scenario and policies differ", "", "| flow | declared | computed | deciding rule | flows |", "|---|---|---|---|---|")
@@ -21,6 +21,9 @@ func PlanMarkdown(w io.Writer, s plan.Sheet, folding Folding) error {
 			rule := "none"
 			if by, ok := judge.Deciding(c.Flow.Computed); ok {
 				rule = by.String()
+			}
+			if judge.Undecidable(c.Flow) {
+				rule += ": " + c.Flow.Computed.Reason
 			}
 			out = append(out, fmt.Sprintf("| %s | %s | %s | %s | %d |", markdown(c.Flow.Flow.String()), c.Flow.Declared.Intent, c.Flow.Computed.Intent, markdown(rule), c.Count))
 		}
@@ -69,7 +72,7 @@ func markdownMatrix(s plan.Sheet, folding Folding) []string {
 	}
 	notes = slices.DeleteFunc(notes, func(n string) bool { return n == "" })
 	out = append(out, "", markdown(strings.Join(notes, "; "))+".")
-	for _, line := range c.bandsText() {
+	for _, line := range slices.Concat(c.bandsText(), blocksText(s), doubtsText(s)) {
 		out = append(out, "", markdown(line))
 	}
 	return out

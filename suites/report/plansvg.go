@@ -30,13 +30,12 @@ var svgColours = map[glyph]string{ //nolint:gochecknoglobals // constant table
 func PlanSVG(w io.Writer, s plan.Sheet, folding Folding) error {
 	var o TextOptions
 	c := newChart(s, folding, o)
-	computed, declared := tallyText(s.Tally)
+	computed, declared := tallyText(s)
 	below := []string{computed + "; " + declared}
 	if n := c.canaries(); n != "" {
 		below = append(below, n)
 	}
-	below = append(below, c.bandsText()...)
-	below = append(below, foreignText(s.Foreign)...)
+	below = append(below, c.notes(s)...)
 	left, top := 0, 0
 	for _, from := range c.rows {
 		left = max(left, length(label(c.foldedRows, from)))

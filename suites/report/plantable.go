@@ -14,7 +14,7 @@ import (
 // compute to: first where they differ, with the rules that decide, then the
 // whole matrix, and last the policies that nobody judged.
 func PlanTable(w io.Writer, s plan.Sheet, folding Folding, o TextOptions) error {
-	out := planHead(s.Tally, o)
+	out := planHead(s, o)
 	out = append(out, differText(s.Differ, o)...)
 	c := newChart(s, folding, o)
 	if lines := c.text(o); len(lines) > 0 {
@@ -28,7 +28,7 @@ func PlanTable(w io.Writer, s plan.Sheet, folding Folding, o TextOptions) error 
 			out = append(out, planLegend(line))
 		}
 	}
-	for _, line := range append(c.bandsText(), foreignText(s.Foreign)...) {
+	for _, line := range c.notes(s) {
 		out = append(out, o.prose(plain, "  ", printable(o, line))...)
 	}
 	if _, err := io.WriteString(w, strings.Join(out, "\n")+"\n"); err != nil {
@@ -39,29 +39,41 @@ func PlanTable(w io.Writer, s plan.Sheet, folding Folding, o TextOptions) error 
 
 // planHead counts what the policies compute to, and on how much of it the
 // scenario agrees. A flow of which it states nothing is no agreement.
-func planHead(t plan.Tally, o TextOptions) []string {
-	tick, colour := o.tick(matrix.Pass, t.Agree == 0), plain
-	if t.Disagree > 0 {
+func planHead(s plan.Sheet, o TextOptions) []string {
+	t := s.Tally
+	tick, colour := o.tick(matrix.Pass, t.Agree == 0 || s.Undeclared), plain
+	switch {
+	case t.Disagree > t.Undecidable:
 		tick, colour = o.tick(matrix.Fail, false), magenta
+	case t.Disagree > 0:
+		tick, colour = o.tick(matrix.Inconclusive, false), magenta
 	}
-	computed, declared := tallyText(t)
+	computed, declared := tallyText(s)
 	return o.flow("", " ", []string{tick + " " + computed + ";", o.paint(colour, declared)})
 }
 
-func tallyText(t plan.Tally) (computed, declared string) {
+func tallyText(s plan.Sheet) (computed, declared string) {
+	t := s.Tally
 	computed = fmt.Sprintf("%s: the policies allow %d and deny %d", count(t.Flows, "flow"), t.Computed[matrix.Allow], t.Computed[matrix.Deny])
 	for _, in := range []matrix.Intent{matrix.Undefined, matrix.Unstated} {
 		if t.Computed[in] > 0 {
 			computed += fmt.Sprintf(", %d %s", t.Computed[in], in)
 		}
 	}
-	declared = fmt.Sprintf("the scenario agrees on %d", t.Agree)
 	switch {
+	case s.Undeclared:
+		return computed, "nothing is declared"
 	case t.Agree == t.Flows:
-		declared = "the scenario agrees on all"
-	case t.Disagree > 0:
-		declared = fmt.Sprintf("the scenario disagrees on %d, agrees on %d", t.Disagree, t.Agree)
+		return computed, "the scenario agrees on all"
 	}
+	declared = "the scenario "
+	if n := t.Disagree - t.Undecidable; n > 0 {
+		declared += fmt.Sprintf("disagrees on %d, ", n)
+	}
+	if t.Undecidable > 0 {
+		declared += fmt.Sprintf("is not decidable on %d, ", t.Undecidable)
+	}
+	declared += fmt.Sprintf("agrees on %d", t.Agree)
 	if t.Unstated > 0 {
 		declared += fmt.Sprintf(", %d unstated", t.Unstated)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,33 +16,12 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/segtest/segtest/hack/golden"
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/suites/judge"
 	"github.com/segtest/segtest/suites/report"
 	"github.com/segtest/segtest/suites/run/record"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs (go test ./suites/report -update writes it); got\n%s", path, got)
-	}
-}
 
 func render(t *testing.T, f report.Format, r judge.Result) []byte {
 	t.Helper()
@@ -59,7 +37,7 @@ func TestGoldens(t *testing.T) {
 	all := results()
 	for name, r := range all {
 		for _, f := range report.Formats() {
-			golden(t, name+"."+f.Name, render(t, f, r))
+			golden.Check(t, filepath.Join("testdata", name+"."+f.Name), string(render(t, f, r)))
 		}
 	}
 	want := map[string]matrix.Verdict{

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/segtest/segtest/hack/golden"
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/oracle"
 	"github.com/segtest/segtest/suites/judge"
@@ -56,12 +57,12 @@ func wrong() []record.Flow {
 
 func TestPlanGoldens(t *testing.T) {
 	t.Parallel()
-	golden(t, "plan-agrees.txt", []byte(plan(t, shopFlows(), report.TextOptions{Width: 100})))
-	golden(t, "plan-differs.txt", []byte(plan(t, wrong(), report.TextOptions{Width: 100})))
-	golden(t, "plan-ascii.txt", []byte(plan(t, wrong(), report.TextOptions{ASCII: true})))
-	golden(t, "plan-colour.txt", []byte(plan(t, wrong(), report.TextOptions{Color: true, Width: 100})))
-	golden(t, "leak-ascii.txt", []byte(text(t, results()["leak"], report.TextOptions{ASCII: true})))
-	golden(t, "leak-colour.txt", []byte(text(t, results()["leak"], report.TextOptions{Color: true, Width: 120})))
+	golden.Check(t, "testdata/plan-agrees.txt", plan(t, shopFlows(), report.TextOptions{Width: 100}))
+	golden.Check(t, "testdata/plan-differs.txt", plan(t, wrong(), report.TextOptions{Width: 100}))
+	golden.Check(t, "testdata/plan-ascii.txt", plan(t, wrong(), report.TextOptions{ASCII: true}))
+	golden.Check(t, "testdata/plan-colour.txt", plan(t, wrong(), report.TextOptions{Color: true, Width: 100}))
+	golden.Check(t, "testdata/leak-ascii.txt", text(t, results()["leak"], report.TextOptions{ASCII: true}))
+	golden.Check(t, "testdata/leak-colour.txt", text(t, results()["leak"], report.TextOptions{Color: true, Width: 120}))
 }
 
 var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
@@ -159,7 +160,11 @@ func TestPlanCountsUnstated(t *testing.T) {
 		{"one unstated", []record.Flow{agree, silent}, "✓ 2 flows: the policies allow 0 and deny 2; the scenario agrees on 1, 1 unstated\n"},
 		{"all unstated", []record.Flow{silent, silent}, "○ 2 flows: the policies allow 0 and deny 2; the scenario agrees on 0, 2 unstated\n"},
 		{"one of each", []record.Flow{agree, differ, silent}, "✗ 3 flows: the policies allow 1 and deny 2; the scenario disagrees on 1, agrees on 1, 1 unstated\n"},
-		{"undefined", []record.Flow{agree, flow(matrix.Deny, matrix.Undefined)}, "✓ 2 flows: the policies allow 0 and deny 1, 1 undefined; the scenario agrees on 1\n"},
+		{"undefined", []record.Flow{agree, flow(matrix.Deny, matrix.Undefined)}, "? 2 flows: the policies allow 0 and deny 1, 1 undefined;\n  the scenario is not decidable on 1, agrees on 1\n"},
+		{"undefined and worse", []record.Flow{differ, flow(matrix.Deny, matrix.Undefined)}, "✗ 2 flows: the policies allow 1 and deny 0, 1 undefined;\n  the scenario disagrees on 1, is not decidable on 1, agrees on 0\n"},
+		{"stated as undefined", []record.Flow{flow(matrix.Undefined, matrix.Undefined)}, "✓ 1 flow: the policies allow 0 and deny 0, 1 undefined; the scenario agrees on all\n"},
+		{"undefined no more", []record.Flow{flow(matrix.Undefined, matrix.Allow)}, "✗ 1 flow: the policies allow 1 and deny 0; the scenario disagrees on 1, agrees on 0\n"},
+		{"undefined, and nothing stated", []record.Flow{agree, flow(matrix.Unstated, matrix.Undefined)}, "✓ 2 flows: the policies allow 0 and deny 1, 1 undefined; the scenario agrees on 1, 1 unstated\n"},
 	} {
 		if got := plan(t, row.flows, report.TextOptions{Width: 100}); !strings.HasPrefix(got, row.want) {
 			t.Errorf("%s: got\n%s, want\n%s", row.name, got, row.want)

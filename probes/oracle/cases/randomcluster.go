@@ -6,7 +6,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	policyv1alpha2 "sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
-	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/oracle"
 )
 
@@ -102,23 +101,16 @@ func (r Random) protocols(named bool) []policyv1alpha2.ClusterNetworkPolicyProto
 			continue
 		}
 		port := r.destination()
-		switch r.protocol() {
-		case matrix.TCP:
-			p.TCP = &policyv1alpha2.ClusterNetworkPolicyProtocolTCP{DestinationPort: port}
-		case matrix.UDP:
-			p.UDP = &policyv1alpha2.ClusterNetworkPolicyProtocolUDP{DestinationPort: port}
-		case matrix.SCTP:
-			p.SCTP = &policyv1alpha2.ClusterNetworkPolicyProtocolSCTP{DestinationPort: port}
-		}
+		oracle.SetDestination(&p, r.protocol(), port)
 		all = append(all, p)
 	}
 	return all
 }
 
-func (r Random) destination() *policyv1alpha2.Port {
+func (r Random) destination() policyv1alpha2.Port {
 	start := int32(r.port())
 	if r.one(3) {
-		return &policyv1alpha2.Port{Range: &policyv1alpha2.PortRange{Start: start, End: start + 1 + r.Int32N(2)}}
+		return policyv1alpha2.Port{Range: &policyv1alpha2.PortRange{Start: start, End: start + 1 + r.Int32N(2)}}
 	}
-	return &policyv1alpha2.Port{Number: start}
+	return policyv1alpha2.Port{Number: start}
 }

@@ -1,17 +1,19 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
-	"regexp"
 
 	"github.com/spf13/cobra"
 
 	"github.com/segtest/segtest/fixtures/revision"
+	"github.com/segtest/segtest/fixtures/scenario"
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/suites/bisect"
 	"github.com/segtest/segtest/suites/diff"
+	"github.com/segtest/segtest/suites/plan"
 	"github.com/segtest/segtest/suites/report"
 )
 
@@ -25,17 +27,18 @@ type bisectFlags struct {
 func newBisect(io stdio) *cobra.Command {
 	flags := bisectFlags{output: output()}
 	cmd := &cobra.Command{
-		Use:   "bisect FLOW [SCENARIO|FOLDER]",
+		Use:   "bisect FROM TO:PORT [SCENARIO|FOLDER]",
 		Short: "name the commit that opened or closed a flow; needs no cluster",
 		Long: `Asks the oracle about one flow at the commits of the Git history and names the
 one that made it what it is: commit, author, date, and the deciding rules before
 and after. Nothing is checked out: files are read from the repository, and only
 those that differ are read again.
 
-FLOW is shop/web->shop/db:5432 (TCP, else :53/UDP), or as reports write it. Its
-ends are workloads (the first pod of each is asked), pods, node/NAME or
-world/ADDRESS. SCENARIO is the current folder unless it is given; where it had
-other names in the past, they are found.
+FROM and TO are workloads (the first pod of each is asked), pods, node/NAME or
+world/ADDRESS. PORT is a number, or the name that a port has at --bad; TCP unless
+it says UDP/53 or 53/UDP. One word like 'shop/web->shop/db:5432' will do, and a
+flow as reports write it. SCENARIO is the current folder unless it is given; where
+it had other names in the past, they are found.
 
 The search begins at --bad and goes back along first parents until the flow is
 otherwise, or to --good. A merge is followed into what it merged, unless
@@ -44,13 +47,14 @@ named. Where the flow flipped more than once, the last time is shown and the
 number is said; --all looks at every commit and shows each.
 
 Exits 4 when no commit was found that changed the flow.`,
-		Example: `  segtest bisect 'shop/web->shop/db:5432' deploy/
-  segtest bisect 'shop/web-0 -> shop/db-0 TCP/5432' shop.yaml --good v1.2 --bad v1.3
-  segtest bisect 'shop/web->world/192.0.2.7:443' --all -o json`,
-		Args: withScenario("FLOW", `for example "shop/web->shop/db:5432"`),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return flags.run(cmd.Context(), io, args[0], scenarioLast(args))
+		Example: `  segtest bisect shop/web shop/db:postgres deploy/
+  segtest bisect 'shop/web-0 → shop/db-0 TCP/5432' shop.yaml --good v1.2 --bad v1.3
+  segtest bisect shop/web world/192.0.2.7:443 --all -o json`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			_, _, err := questionOf(cmd.Name(), args)
+			return err
 		},
+		RunE: func(cmd *cobra.Command, args []string) error { return flags.run(cmd.Context(), io, args) },
 	}
 	f := cmd.Flags()
 	f.VarP(&flags.output, "output", "o", "how to print it")
@@ -61,11 +65,12 @@ Exits 4 when no commit was found that changed the flow.`,
 	return cmd
 }
 
-func (flags bisectFlags) run(ctx context.Context, io stdio, text, target string) error {
-	flow, err := flowOf(text)
+func (flags bisectFlags) run(ctx context.Context, io stdio, args []string) error {
+	q, target, err := questionOf("bisect", args)
 	if err != nil {
 		return err
 	}
+	target = cmp.Or(target, ".")
 	repo, name, err := repositoryOf(ctx, target)
 	if err != nil {
 		return err
@@ -75,6 +80,10 @@ func (flags bisectFlags) run(ctx context.Context, io stdio, text, target string)
 	if err != nil {
 		return gitError(ctx, err)
 	}
+	flow, err := flags.flow(ctx, repo, name, q, line[0])
+	if err != nil {
+		return err
+	}
 	progress := newProgress(io.err)
 	found, err := bisect.Find(ctx, repo, bisect.NewReader(repo, name, flow), line, bisect.Options{
 		All: flags.all, FirstParent: flags.firstParent, Good: flags.good != "", Progress: progress.Printf,
@@ -83,8 +92,8 @@ func (flags bisectFlags) run(ctx context.Context, io stdio, text, target string)
 	if err != nil {
 		return gitError(ctx, err)
 	}
-	if found.State.Missing && len(found.Flips) == 0 {
-		return usageError(fmt.Errorf("%s has no file or folder %s; check the path", flags.bad, target))
+	if found.State.State == bisect.Absent && len(found.Flips) == 0 {
+		return flags.never(ctx, repo, name, q, found)
 	}
 	b := report.Bisection{Result: found, Flow: flow, Tip: flags.bad, All: flags.all, Shallow: repo.Shallow()}
 	for _, f := range found.Flips {
@@ -161,20 +170,54 @@ func (flags bisectFlags) uncommitted(ctx context.Context, w io.Writer, target st
 	}
 }
 
-// flowOf reads "shop/web->shop/db:5432", with "/UDP" behind it where it is not
-// TCP, or a flow as reports write it.
-func flowOf(text string) (matrix.Flow, error) {
-	short := regexp.MustCompile(`^\s*(\S+?)\s*(?:->|→)\s*(\S+):(\d+)(?:/([A-Za-z]+))?\s*$`)
-	if m := short.FindStringSubmatch(text); m != nil {
-		protocol := m[4]
-		if protocol == "" {
-			protocol = matrix.TCP.String()
-		}
-		text = fmt.Sprintf("%s -> %s %s/%s", m[1], m[2], protocol, m[3])
+// flow that is asked about. Where a port's name is asked for, it means what it is
+// at the newest commit.
+func (flags bisectFlags) flow(ctx context.Context, repo *revision.Repository, name string, q question, newest revision.Commit) (matrix.Flow, error) {
+	f := matrix.Flow{From: matrix.Endpoint(q.from), To: matrix.Endpoint(q.to), Way: q.way, Family: q.family}
+	var err error
+	if f.Protocol, f.Port, err = portOf(q.port, nil); err == nil {
+		return f, nil
 	}
-	f, err := matrix.ParseFlow(text)
+	p, err := flags.planAt(ctx, repo, name, newest)
 	if err != nil {
-		return f, misuse("%w; shorter: %q", err, "shop/web->shop/db:5432")
+		return f, err
 	}
-	return f, nil
+	_, ports, err := q.receivers(p)
+	if err != nil {
+		return f, err
+	}
+	f.Protocol, f.Port, err = portOf(q.port, ports)
+	return f, err
+}
+
+// planAt is the plan of a commit, which knows the cluster's DNS.
+func (flags bisectFlags) planAt(ctx context.Context, repo *revision.Repository, name string, c revision.Commit) (*plan.Plan, error) {
+	v, err := loading{}.committed(ctx, repo, name, flags.bad, c, c)
+	if err != nil {
+		return nil, err
+	}
+	if v.plan == nil {
+		return nil, usageError(fmt.Errorf("%s has no file or folder %s; check the path", flags.bad, name))
+	}
+	p, err := v.plan.With(scenario.WithDNS(v.plan.World))
+	if err != nil {
+		return nil, usageError(fmt.Errorf("at %s (%s): %w", flags.bad, c.Short(), err))
+	}
+	return p, nil
+}
+
+// never says which end of the flow is in no commit that was looked at, and what was
+// probably meant.
+func (flags bisectFlags) never(ctx context.Context, repo *revision.Repository, name string, q question, found bisect.Result) error {
+	p, err := flags.planAt(ctx, repo, name, found.Newest)
+	if err != nil {
+		return err
+	}
+	if _, err = speakers(p, q.from); err == nil {
+		_, _, err = q.receivers(p)
+	}
+	if err != nil {
+		return usageError(fmt.Errorf("at %s, and before: %w", flags.bad, err))
+	}
+	return usageError(fmt.Errorf("at %s, and before: %s", flags.bad, found.State.Why))
 }

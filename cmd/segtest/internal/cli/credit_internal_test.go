@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/segtest/segtest/fixtures/revision"
-	"github.com/segtest/segtest/probes/matrix"
 )
 
 // A rule is all of its lines, and none of the next rule.
@@ -36,34 +35,6 @@ kind: Other
 	} {
 		if got := extent([]byte(text), row.line, row.column); got != row.want {
 			t.Errorf("%s: %v, want %v", row.name, got, row.want)
-		}
-	}
-}
-
-func TestFlowOf(t *testing.T) {
-	t.Parallel()
-	want := matrix.Flow{From: "shop/web", To: "shop/db", Protocol: matrix.TCP, Port: 5432}
-	udp, world := want, want
-	udp.Protocol = matrix.UDP
-	world.To, world.Port = "world/2001:db8::7", 443
-	service := want
-	service.Way = matrix.ServiceIP
-	for text, want := range map[string]matrix.Flow{
-		"shop/web->shop/db:5432":               want,
-		" shop/web → shop/db:5432 ":            want,
-		"shop/web -> shop/db TCP/5432":         want,
-		"shop/web->shop/db:5432/udp":           udp,
-		"shop/web->world/2001:db8::7:443":      world,
-		"shop/web → shop/db TCP/5432 service":  service,
-		"shop/web->shop/db   tcp/5432 service": service,
-	} {
-		if got, err := flowOf(text); err != nil || got != want {
-			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"", "shop/web", "shop/web->shop/db", "shop/web->shop/db:0", "shop/web->shop/db:70000", "shop/web->shop/db:80/ICMP"} {
-		if got, err := flowOf(text); err == nil {
-			t.Errorf("%q is taken for %v", text, got)
 		}
 	}
 }

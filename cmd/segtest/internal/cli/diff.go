@@ -32,8 +32,10 @@ func newDiff(io stdio) *cobra.Command {
 		Short: "show which flows a change opens and closes; needs no cluster",
 		Long: `Compares what the policies compute to in two versions of a scenario or folder and
 prints the flows that flip, with the rules that decide before and after and who
-last changed them. Pods that only one version has are listed apart. Nothing is
-checked out: the files of a revision are read from the Git repository.
+last changed them. Flows to and from pods of other namespaces (elsewhere/any) and
+addresses outside of the cluster (world/BLOCK) count too. Pods that only one
+version has are listed apart. Nothing is checked out: the files of a revision are
+read from the Git repository.
 
 BASE is a Git revision (then the work tree is the later version), two revisions
 A..B, or A...B from where B left A, a scenario file, or a folder. SCENARIO is the
@@ -41,7 +43,7 @@ current folder unless it is given.
 
 Exits 1 when a declared flow flips against its declaration. --fail-on asks for
 more: opened, closed or any fail on such flips too, whatever is declared, and on
-those that are left undefined; never does not fail on flips at all.`,
+those that are or were left undefined; never does not fail on flips at all.`,
 		Example: `  segtest diff origin/main deploy/
   segtest diff origin/main...HEAD shop.yaml -o md > comment.md
   segtest diff v1.2..v1.3 deploy/ --fail-on opened
@@ -55,6 +57,7 @@ those that are left undefined; never does not fail on flips at all.`,
 	f.VarP(&flags.output, "output", "o", "how to print it; md is a comment for a pull request")
 	f.Var(&flags.failOn, "fail-on", "flips that exit 1")
 	flags.loading.flag(cmd)
+	flags.loading.networks.flag(cmd, unknownNetworks)
 	return cmd
 }
 
@@ -71,7 +74,13 @@ func (flags diffFlags) run(ctx context.Context, io stdio, base, target string) e
 	if before.plan == nil && after.plan == nil {
 		return usageError(fmt.Errorf("neither %s nor %s has a file or folder %s; check the path", before.Name, after.Name, target))
 	}
-	d := diff.Of(before.plan, after.plan)
+	if !before.asks() && !after.asks() {
+		return usageError(fmt.Errorf("%s declares no workload, so there is no flow to compare: name the folder that holds the workloads too, or a scenario that lists both", target))
+	}
+	d, err := diff.Of(before.plan, after.plan)
+	if err != nil {
+		return usageError(err)
+	}
 	d.Before, d.After = before.Version, after.Version
 	for _, v := range []side{before, after} {
 		if v.plan == nil {
@@ -93,7 +102,7 @@ func (flags diffFlags) run(ctx context.Context, io stdio, base, target string) e
 	return nil
 }
 
-// fails by --fail-on. A flow that is left undefined may be open, and may be
+// fails by --fail-on. A flow that is or was left undefined may be open, and may be
 // closed.
 func (flags diffFlags) fails(d diff.Diff) bool {
 	var bad func(diff.Flip) bool
@@ -102,11 +111,11 @@ func (flags diffFlags) fails(d diff.Diff) bool {
 		return false
 	case "opened":
 		bad = func(f diff.Flip) bool {
-			return f.Kind() == diff.Opened || f.Kind() == diff.Unclear && f.Before == matrix.Deny
+			return f.After == matrix.Allow || f.Kind() == diff.Unclear && f.Before == matrix.Deny
 		}
 	case "closed":
 		bad = func(f diff.Flip) bool {
-			return f.Kind() == diff.Closed || f.Kind() == diff.Unclear && f.Before == matrix.Allow
+			return f.After == matrix.Deny || f.Kind() == diff.Unclear && f.Before == matrix.Allow
 		}
 	case "any":
 		bad = func(diff.Flip) bool { return true }
@@ -182,11 +191,11 @@ func (flags diffFlags) revisions(ctx context.Context, io stdio, repo *revision.R
 	if err != nil {
 		return before, after, gitError(ctx, err)
 	}
-	if before, err = committed(ctx, repo, name, older, from, to); err != nil {
+	if before, err = flags.loading.committed(ctx, repo, name, older, from, to); err != nil {
 		return side{}, after, err
 	}
 	if both {
-		after, err = committed(ctx, repo, name, newer, to, from)
+		after, err = flags.loading.committed(ctx, repo, name, newer, to, from)
 	} else {
 		after, err = flags.loading.onDisk(ctx, target, "work tree", io.err)
 	}

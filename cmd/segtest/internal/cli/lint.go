@@ -2,31 +2,30 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/segtest/segtest/fixtures/lint"
+	"github.com/segtest/segtest/fixtures/manifest"
 	"github.com/segtest/segtest/fixtures/scenario"
 	"github.com/segtest/segtest/suites/report"
 )
 
 // lintFlags are the flags of one invocation.
 type lintFlags struct {
-	output, failOn, show   string
-	rules                  bool
-	podCIDRs, serviceCIDRs []string
-	loading                loading
+	output, failOn, show choice
+	rules                bool
+	loading              loading
 }
 
 func newLint(io stdio) *cobra.Command {
-	var flags lintFlags
+	flags := lintFlags{
+		output: choice{"text", []string{"text", "json", "sarif"}},
+		failOn: choice{"error", append(severities(), "never")}, show: choice{"warning", severities()},
+	}
 	cmd := &cobra.Command{
 		Use:   "lint SCENARIO|FOLDER...",
 		Short: "find what is wrong, in vain or risky in policies; needs no cluster",
@@ -48,61 +47,55 @@ last day; it is then reported as accepted and does not count:
   segtest lint shop.yaml --fail-on warning
   segtest lint shop.yaml -o sarif > lint.sarif
   segtest lint --rules`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case flags.rules && flags.output.value == "sarif":
+				return misuse("--output sarif is for findings; want text or json with --rules")
+			case flags.rules:
+				return none(cmd, args)
+			case len(args) == 0:
+				return misuse("lint needs a SCENARIO or FOLDER: %s (--rules lists the rules)", scenarioIs)
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if flags.rules {
-				return flags.listRules(io, args)
+				return flags.listRules(io)
 			}
 			return flags.run(cmd.Context(), io, args)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&flags.output, "output", "o", "text", "text, json or sarif")
-	f.StringVar(&flags.failOn, "fail-on", "error", "least severity that fails: error, warning, info or never")
-	f.StringVar(&flags.show, "show", "warning", "least severity that text shows: error, warning or info")
+	f.VarP(&flags.output, "output", "o", "how to print it")
+	f.Var(&flags.failOn, "fail-on", "least severity that exits 5")
+	f.Var(&flags.show, "show", "least severity that text shows")
 	f.BoolVar(&flags.rules, "rules", false, "list the rules")
-	f.StringSliceVar(&flags.podCIDRs, "pod-cidr", nil, "networks of the pods (default: those of kind)")
-	f.StringSliceVar(&flags.serviceCIDRs, "service-cidr", nil, "networks of the Services (default: those of kind)")
 	flags.loading.flag(cmd)
+	flags.loading.networks.flag(cmd, "those of kind")
 	return cmd
 }
 
-// severityOf reads a severity; 0 is never, where that may be said.
-func severityOf(flag, word string, never bool) (lint.Severity, error) {
-	var known []string
+// severities are their words, the gravest first.
+func severities() []string {
+	var words []string
 	for _, s := range lint.Severities() {
-		if s.String() == word {
-			return s, nil
-		}
-		known = append(known, s.String())
+		words = append(words, s.String())
 	}
-	if never {
-		if word == "never" {
-			return 0, nil
+	return words
+}
+
+// severityOf a flag; 0 is never.
+func severityOf(c choice) lint.Severity {
+	for _, s := range lint.Severities() {
+		if s.String() == c.value {
+			return s
 		}
-		known = append(known, "never")
 	}
-	return 0, usageError(fmt.Errorf("--%s %q: want %s", flag, word, strings.Join(known, ", ")))
+	return 0
 }
 
 func (flags lintFlags) run(ctx context.Context, io stdio, args []string) error {
-	if len(args) == 0 {
-		return usageError(errors.New("lint: name a scenario or a folder, or write --rules to list the rules"))
-	}
-	failOn, err := severityOf("fail-on", flags.failOn, true)
-	if err != nil {
-		return err
-	}
-	write, err := flags.writer(io)
-	if err != nil {
-		return err
-	}
-	options := lint.Options{Today: time.Now()}
-	if options.PodCIDRs, err = prefixes("pod-cidr", flags.podCIDRs); err != nil {
-		return err
-	}
-	if options.ServiceCIDRs, err = prefixes("service-cidr", flags.serviceCIDRs); err != nil {
-		return err
-	}
+	options := lint.Options{Today: time.Now(), PodCIDRs: flags.loading.networks.pods, ServiceCIDRs: flags.loading.networks.services}
 	scenarios, err := flags.loading.loadAll(ctx, args...)
 	if err != nil {
 		return err
@@ -116,10 +109,10 @@ func (flags lintFlags) run(ctx context.Context, io stdio, args []string) error {
 		reports = append(reports, r)
 	}
 	all := lint.Join(reports...)
-	if err := write(all); err != nil {
+	if err := flags.write(io, all); err != nil {
 		return environmentError(err)
 	}
-	if failOn != 0 && all.Fails(failOn) {
+	if failOn := severityOf(flags.failOn); failOn != 0 && all.Fails(failOn) {
 		return &exitError{code: exitFindings}
 	}
 	return nil
@@ -132,58 +125,31 @@ func lintOne(sc *scenario.Scenario, options lint.Options, w io.Writer) (lint.Rep
 	if err != nil {
 		return lint.Report{}, usageError(err)
 	}
-	for _, warning := range sc.Warnings {
-		if !slices.ContainsFunc(r.Findings, func(f lint.Finding) bool { return f.Origin == warning.Origin }) {
-			fmt.Fprintf(w, "warning: %v\n", warning)
-		}
-	}
+	warn(w, slices.DeleteFunc(slices.Clone(sc.Warnings), func(warning manifest.Problem) bool {
+		return slices.ContainsFunc(r.Findings, func(f lint.Finding) bool { return f.Origin == warning.Origin })
+	}))
 	return r, nil
 }
 
-// writer of the form that -o names.
-func (flags lintFlags) writer(io stdio) (func(lint.Report) error, error) {
-	least, err := severityOf("show", flags.show, false)
-	if err != nil {
-		return nil, err
-	}
-	switch flags.output {
-	case "text":
-		return func(r lint.Report) error { return report.LintText(io.out, r, least, terminal(io.out)) }, nil
+func (flags lintFlags) write(io stdio, r lint.Report) error {
+	switch flags.output.value {
 	case "json":
-		return func(r lint.Report) error { return report.LintJSON(io.out, r) }, nil
+		return report.LintJSON(io.out, r)
 	case "sarif":
-		return func(r lint.Report) error { return report.SARIF(io.out, r, lint.Rules(), buildVersion().Version) }, nil
+		return report.SARIF(io.out, r, lint.Rules(), buildVersion().Version)
 	}
-	return nil, usageError(fmt.Errorf("--output %q: want text, json or sarif", flags.output))
+	return report.LintText(io.out, r, severityOf(flags.show), terminal(io.out))
 }
 
-func (flags lintFlags) listRules(io stdio, args []string) error {
-	if len(args) > 0 {
-		return usageError(errors.New("lint --rules lists the rules and takes no scenario"))
-	}
+func (flags lintFlags) listRules(io stdio) error {
 	var err error
-	switch flags.output {
-	case "text":
-		err = report.LintRules(io.out, lint.Rules(), terminal(io.out))
-	case "json":
+	if flags.output.value == "json" {
 		err = report.LintRulesJSON(io.out, lint.Rules())
-	default:
-		return usageError(fmt.Errorf("--output %q: want text or json", flags.output))
+	} else {
+		err = report.LintRules(io.out, lint.Rules(), terminal(io.out))
 	}
 	if err != nil {
 		return environmentError(err)
 	}
 	return nil
-}
-
-func prefixes(flag string, texts []string) ([]netip.Prefix, error) {
-	var all []netip.Prefix
-	for _, text := range texts {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, usageError(fmt.Errorf("--%s %q: want an address and a length, for example 10.244.0.0/16", flag, text))
-		}
-		all = append(all, p.Masked())
-	}
-	return all, nil
 }

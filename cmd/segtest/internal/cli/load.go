@@ -14,13 +14,19 @@ import (
 
 	"github.com/segtest/segtest/chaos/kinds"
 	"github.com/segtest/segtest/chaos/profiles"
+	"github.com/segtest/segtest/fixtures/manifest"
 	"github.com/segtest/segtest/fixtures/scenario"
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/suites/run"
 )
 
-// loading is how a verb reads scenarios. The zero value runs no command.
-type loading struct{ allowExec bool }
+// loading is how a verb reads scenarios. The zero value runs no command, and
+// knows no network.
+type loading struct {
+	allowExec bool
+	networks  networks
+	creates   bool // the verb makes something, and says where it did not
+}
 
 // flag adds --allow-exec to a verb.
 func (l *loading) flag(cmd *cobra.Command) {
@@ -37,10 +43,22 @@ func (l loading) load(ctx context.Context, path string, w io.Writer) (*scenario.
 	if err != nil {
 		return nil, err
 	}
-	for _, warning := range all[0].Warnings {
+	warn(w, all[0].Warnings)
+	return all[0], nil
+}
+
+// maxWarnings are printed; one for every policy of a large folder would hide the
+// others.
+const maxWarnings = 20
+
+// warn of what does not stop a verb.
+func warn(w io.Writer, all manifest.Problems) {
+	for _, warning := range all[:min(len(all), maxWarnings)] {
 		fmt.Fprintf(w, "warning: %v\n", warning)
 	}
-	return all[0], nil
+	if n := len(all) - maxWarnings; n > 0 {
+		fmt.Fprintf(w, "warning: %d more are not shown\n", n)
+	}
 }
 
 // loadAll reads scenarios, folders and files of manifests; those of manifests
@@ -51,7 +69,7 @@ func (l loading) loadAll(ctx context.Context, paths ...string) ([]*scenario.Scen
 			return nil, usageError(fmt.Errorf("%s: this is the record of a run, not a scenario; judge it with: segtest report %s", file, path))
 		}
 	}
-	loader := scenario.Loader{AllowExec: l.allowExec}
+	loader := scenario.Loader{AllowExec: l.allowExec, PodCIDRs: l.networks.pods, ServiceCIDRs: l.networks.services}
 	for _, k := range kinds.All() {
 		loader.Faults = append(loader.Faults, k.Name)
 	}
@@ -69,8 +87,10 @@ func (l loading) loadAll(ctx context.Context, paths ...string) ([]*scenario.Scen
 	switch {
 	case ctx.Err() != nil:
 		return nil, &exitError{code: exitInterrupted, err: context.Cause(ctx)}
-	case err != nil:
+	case err != nil && l.creates:
 		return nil, usageError(fmt.Errorf("the scenario has problems, nothing was created:\n%w", err))
+	case err != nil:
+		return nil, usageError(fmt.Errorf("the scenario has problems:\n%w", err))
 	}
 	return all, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -16,14 +17,14 @@ import (
 // mutateFlags are the flags of one invocation.
 type mutateFlags struct {
 	loading   loading
-	output    string
-	minScore  float64
+	output    choice
+	minScore  percent
 	operators []string
 	list      bool
 }
 
 func newMutate(io stdio) *cobra.Command {
-	var flags mutateFlags
+	flags := mutateFlags{output: output()}
 	cmd := &cobra.Command{
 		Use:   "mutate SCENARIO|FOLDER",
 		Short: "make small mistakes in policies and see whether the expectation notices",
@@ -33,28 +34,36 @@ where a declared flow (the canary port included) that the policies satisfy flips
 One that survives is a mistake which the scenario would not notice: it is printed
 with its place, the flows that it flips, and the rule of expect that would kill
 it, ready to paste. Mutants that change no flow at all, on no port, are
-equivalent and do not count. No cluster is needed.
+equivalent and do not count, nor do those of which no scenario can state anything.
+No cluster is needed.
 
-The score is killed / (all - equivalent), in percent. Exits 1 where it is below
---min-score, and 4 where there is no mutant that could have been killed.`,
+The score is killed / (killed + survived), in percent. With --min-score it exits 1
+where the score is below that, and 4 where there is no score because no mutant
+could have been killed. Without it survivors are no failure.`,
 		Example: `  segtest mutate shop.yaml
   segtest mutate shop.yaml --min-score 95
   segtest mutate shop.yaml --operators drop-rule,drop-ports -o json
   segtest mutate --list`,
-		Args: cobra.MaximumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if flags.list {
+				return none(cmd, args)
+			}
+			return one("SCENARIO", scenarioIs+" (--list lists the operators)")(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if flags.list {
-				return flags.listOperators(io, args)
+				return flags.listOperators(io)
 			}
-			return flags.run(cmd.Context(), io, args)
+			return flags.run(cmd.Context(), io, args[0])
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&flags.output, "output", "o", "text", "text or json")
-	f.Float64Var(&flags.minScore, "min-score", 0, "least score that passes, in percent from 0 to 100")
+	f.VarP(&flags.output, "output", "o", "how to print it")
+	f.Var(&flags.minScore, "min-score", "least score that passes, "+wantPercent+" (default: any)")
 	f.StringSliceVar(&flags.operators, "operators", nil, "apply these operators only (default: all)")
 	f.BoolVar(&flags.list, "list", false, "list the operators")
 	flags.loading.flag(cmd)
+	flags.loading.networks.flag(cmd, unknownNetworks)
 	return cmd
 }
 
@@ -64,20 +73,17 @@ type expectation struct{ *scenario.Questions }
 // Intent that the scenario declares.
 func (e expectation) Intent(f matrix.Flow) matrix.Intent { return e.Expect(f).Intent }
 
-func (flags mutateFlags) run(ctx context.Context, io stdio, args []string) error {
-	if len(args) == 0 {
-		return usageError(errors.New("mutate: name a scenario or a folder, or write --list to list the operators"))
-	}
-	if err := flags.check(); err != nil {
-		return err
-	}
+func (flags mutateFlags) run(ctx context.Context, io stdio, target string) error {
 	operators, err := mutate.Select(flags.operators)
 	if err != nil {
 		return usageError(fmt.Errorf("--operators: %w", err))
 	}
-	sc, err := flags.loading.load(ctx, args[0], io.err)
+	sc, err := flags.loading.load(ctx, target, io.err)
 	if err != nil {
 		return err
+	}
+	if sc.Expect.Default == matrix.Unstated && len(sc.Expect.Rules) == 0 {
+		fmt.Fprintf(io.err, "note: %s declares nothing, so that no mutant can be killed; segtest plan %s --write FILE makes an expectation of what its policies allow\n", sc.Name, target)
 	}
 	w := sc.World()
 	result, err := mutate.Score(ctx, w, expectation{sc.Questions()}, sc.Cluster.IPs, mutate.Mutants(w, operators))
@@ -88,7 +94,7 @@ func (flags mutateFlags) run(ctx context.Context, io stdio, args []string) error
 		return usageError(err)
 	}
 	m := report.Mutation{Name: sc.Name, File: sc.Source.File, Result: result, Foreign: w.Foreign}
-	if flags.output == "json" {
+	if flags.output.value == "json" {
 		err = report.MutateJSON(io.out, m)
 	} else {
 		err = report.MutateText(io.out, m, terminal(io.out))
@@ -99,16 +105,6 @@ func (flags mutateFlags) run(ctx context.Context, io stdio, args []string) error
 	return flags.verdict(result)
 }
 
-func (flags mutateFlags) check() error {
-	switch {
-	case flags.output != "text" && flags.output != "json":
-		return usageError(fmt.Errorf("--output %q: want text or json", flags.output))
-	case !(flags.minScore == 0 || flags.minScore >= 1 && flags.minScore <= 100):
-		return usageError(fmt.Errorf("--min-score %v: want percent, a number from 1 to 100", flags.minScore))
-	}
-	return nil
-}
-
 // verdict holds the score against --min-score.
 func (flags mutateFlags) verdict(r mutate.Result) error {
 	score, ok := r.Score()
@@ -116,22 +112,16 @@ func (flags mutateFlags) verdict(r mutate.Result) error {
 	case flags.minScore == 0:
 		return nil
 	case !ok:
-		return &exitError{code: exitInconclusive, err: errors.New("there is no mutant that could have been killed, and so no score")}
-	case score*100 < flags.minScore:
+		return &exitError{code: exitInconclusive, err: fmt.Errorf("there is no score to hold against --min-score %v: of %d mutants none could have been killed", flags.minScore, len(r))}
+	case score*100 < float64(flags.minScore):
 		return &exitError{code: exitViolated, err: fmt.Errorf("the score is below --min-score %v", flags.minScore)}
 	}
 	return nil
 }
 
-func (flags mutateFlags) listOperators(io stdio, args []string) error {
-	if len(args) > 0 {
-		return usageError(errors.New("mutate --list lists the operators and takes no scenario"))
-	}
-	if err := flags.check(); err != nil {
-		return err
-	}
+func (flags mutateFlags) listOperators(io stdio) error {
 	var err error
-	if flags.output == "json" {
+	if flags.output.value == "json" {
 		err = report.MutateOperatorsJSON(io.out, mutate.Operators())
 	} else {
 		err = report.MutateOperators(io.out, mutate.Operators(), terminal(io.out))
@@ -139,5 +129,31 @@ func (flags mutateFlags) listOperators(io stdio, args []string) error {
 	if err != nil {
 		return environmentError(err)
 	}
+	return nil
+}
+
+// percent is a flag from 1 to 100; 0 where nobody says. A share of 1, which some
+// mean by 0.8, is refused. It implements pflag.Value.
+type percent float64
+
+const wantPercent = "a percentage from 1 to 100"
+
+// Type is what the help shows behind the flag's name.
+func (p *percent) Type() string { return "percent" }
+
+func (p *percent) String() string {
+	if *p == 0 {
+		return ""
+	}
+	return strconv.FormatFloat(float64(*p), 'g', -1, 64)
+}
+
+// Set implements pflag.Value.
+func (p *percent) Set(text string) error {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(n >= 1 && n <= 100) {
+		return errors.New("want " + wantPercent)
+	}
+	*p = percent(n)
 	return nil
 }

@@ -29,12 +29,20 @@ func newPlan(io stdio) *cobra.Command {
 		Short: "print the declared and the computed matrix; needs no cluster",
 		Long: `Prints, for every flow of the scenario, what is declared and what the policies
 compute to, disagreements first. Exits 1 when they disagree: then either the
-expectation or a policy is wrong, and no cluster is needed to know it.
+expectation or a policy is wrong, and no cluster is needed to know it. Exits 4
+when nothing worse is found than that the policies leave open what is declared.
 
 A folder of manifests or a kustomization declares nothing: then the matrix is
-what its policies compute to. --write makes a scenario of it that expects exactly
-that, to be committed: from then on each flow that a change of the policies opens
-or closes is a disagreement.
+what its policies compute to. --write makes a snapshot of it, a scenario that
+states exactly that, to be committed: of all pods, of all addresses outside of the
+cluster, and on all ports of TCP, UDP and SCTP. From then on planning the snapshot
+exits 1 as soon as one of these flows is opened, closed or left open. Nodes,
+Services (their pods are in it), and pods of namespaces that the manifests do not
+hold are not part of it.
+
+Where the pods of a cluster have their addresses, which decides rules with blocks,
+only --pod-cidr and --service-cidr say: give the same ones when a snapshot is
+written and when it is planned.
 
 --reach tells how far somebody gets who takes over a pod: the pods that each one
 may ask by itself, and from there on; with FROM, the shortest chain to each. FROM
@@ -59,9 +67,10 @@ The formats are:
 	f := cmd.Flags()
 	f.VarP(&flags.output, "output", "o", "how to print it")
 	f.Var(&flags.fold, "fold", "show equal pods as one row and one column; auto: when there are many")
-	f.StringVar(&flags.write, "write", "", "write a scenario to this file that expects what the policies allow (- is the standard output)")
+	f.StringVar(&flags.write, "write", "", "write a snapshot to this file, a scenario that expects what the policies allow (- is the standard output)")
 	f.BoolVar(&flags.reach, "reach", false, "print the blast radius: of FROM, or how large it is of every pod")
 	flags.loading.flag(cmd)
+	flags.loading.networks.flag(cmd, unknownNetworks)
 	return cmd
 }
 
@@ -146,10 +155,20 @@ func (flags planFlags) print(io stdio, p *plan.Plan) error {
 	if err := format.Write(io.out, sheet, folding, terminal(io.out)); err != nil {
 		return environmentError(err)
 	}
-	if sheet.Tally.Disagree > 0 {
-		return &exitError{code: exitViolated}
+	return differs(sheet.Tally, p.Scenario.Expect.Snapshot)
+}
+
+// differs is the exit code of what scenario and policies do not agree on. A flow
+// that is stated and that the policies leave open proves nothing, but in a
+// snapshot: there it was decided once.
+func differs(t plan.Tally, snapshot bool) error {
+	switch {
+	case t.Disagree == 0:
+		return nil
+	case t.Undecidable == t.Disagree && !snapshot:
+		return &exitError{code: exitInconclusive}
 	}
-	return nil
+	return &exitError{code: exitViolated}
 }
 
 // blast prints the blast radius.

@@ -10,14 +10,14 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/suites/plan"
-	"github.com/segtest/segtest/suites/run/record"
 )
 
 // snapshot writes the expectation and reads it back: what was written is proven
 // to agree.
 func (flags planFlags) snapshot(ctx context.Context, io stdio, p *plan.Plan) error {
-	rules, unsaid := p.Snapshot()
+	rules := p.Snapshot()
 	text, err := flags.document(p, rules)
 	if err != nil {
 		return err
@@ -26,7 +26,7 @@ func (flags planFlags) snapshot(ctx context.Context, io stdio, p *plan.Plan) err
 		if _, err := io.out.Write(text); err != nil {
 			return environmentError(fmt.Errorf("writing the expectation: %w", err))
 		}
-		return unsayable(io, unsaid)
+		return nil
 	}
 	if err := replace(flags.write, text); err != nil {
 		return err
@@ -44,11 +44,12 @@ func (flags planFlags) snapshot(ctx context.Context, io stdio, p *plan.Plan) err
 	if len(rules) == 1 {
 		word = "rule"
 	}
-	fmt.Fprintf(io.out, "%s expects what the policies allow, with %d %s: it agrees on %d of %d flows\n", flags.write, len(rules), word, t.Agree, t.Flows)
-	if err := unsayable(io, unsaid); err != nil || t.Disagree == 0 {
-		return err
+	open := ""
+	if n := t.Computed[matrix.Undefined]; n > 0 {
+		open = fmt.Sprintf(", %d of them left undefined", n)
 	}
-	return &exitError{code: exitViolated}
+	fmt.Fprintf(io.out, "%s expects what the policies allow, with %d %s: it agrees on %d of %d flows%s\n", flags.write, len(rules), word, t.Agree, t.Flows, open)
+	return differs(t, true)
 }
 
 // document is the new scenario. Its paths are as seen from its own folder.
@@ -108,16 +109,4 @@ func replace(path string, text []byte) error {
 		return environmentError(fmt.Errorf("--write: %w", err))
 	}
 	return nil
-}
-
-// unsayable lists the flows that are not as the new expectation states them.
-func unsayable(io stdio, unsaid []record.Flow) error {
-	if len(unsaid) == 0 {
-		return nil
-	}
-	fmt.Fprintln(io.err, "segtest: a scenario cannot state these flows as the policies have them; they stay denied in it:")
-	for _, f := range unsaid {
-		fmt.Fprintf(io.err, "  %s\n", f.Flow)
-	}
-	return &exitError{code: exitViolated}
 }

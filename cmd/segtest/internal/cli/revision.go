@@ -84,9 +84,6 @@ func (l loading) onDisk(ctx context.Context, target, name string, w io.Writer) (
 	if err != nil {
 		return side{}, err
 	}
-	if len(sc.Workloads) == 0 {
-		return side{}, usageError(fmt.Errorf("%s declares no workload, so there is no flow to compare: name the folder that holds the workloads too, or a scenario that lists both", sc.Source.File))
-	}
 	p, err := plan.Of(sc)
 	if err != nil {
 		return side{}, usageError(err)
@@ -96,7 +93,7 @@ func (l loading) onDisk(ctx context.Context, target, name string, w io.Writer) (
 
 // committed loads the version of a commit. newer is one that has the scenario,
 // perhaps under another name.
-func committed(ctx context.Context, repo *revision.Repository, name, rev string, c, newer revision.Commit) (side, error) {
+func (l loading) committed(ctx context.Context, repo *revision.Repository, name, rev string, c, newer revision.Commit) (side, error) {
 	v := side{Version: diff.Version{Name: rev, Commit: c}, repo: repo}
 	tree := repo.Tree(c)
 	if _, err := fs.Stat(tree, name); errors.Is(err, fs.ErrNotExist) {
@@ -111,7 +108,7 @@ func committed(ctx context.Context, repo *revision.Repository, name, rev string,
 	}
 	// No command runs on files that are not on this machine, and what is allowed
 	// here makes the problem say so.
-	sc, err := scenario.Loader{FS: tree, AllowExec: true}.LoadContext(ctx, name)
+	sc, err := scenario.Loader{FS: tree, AllowExec: true, PodCIDRs: l.networks.pods, ServiceCIDRs: l.networks.services}.LoadContext(ctx, name)
 	switch {
 	case ctx.Err() != nil:
 		return side{}, &exitError{code: exitInterrupted, err: context.Cause(ctx)}
@@ -123,6 +120,12 @@ func committed(ctx context.Context, repo *revision.Repository, name, rev string,
 		return side{}, usageError(fmt.Errorf("at %s (%s): %w", rev, c.Short(), err))
 	}
 	return v, nil
+}
+
+// asks reports that there is a flow of which policies of the version may decide:
+// those for the whole cluster hold for pods that it does not declare, too.
+func (v side) asks() bool {
+	return v.plan != nil && len(v.plan.Pods())+len(v.plan.World.ClusterPolicies) > 0
 }
 
 // content of a file of the version, as places name it.

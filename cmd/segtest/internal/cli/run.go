@@ -39,7 +39,7 @@ type runFlags struct {
 }
 
 func newRun(io stdio) *cobra.Command {
-	var f runFlags
+	f := runFlags{loading: loading{creates: true}}
 	cmd := &cobra.Command{
 		Use:   "run SCENARIO",
 		Short: "run a scenario on a cluster of its own and judge what was seen",
@@ -97,6 +97,9 @@ func runScenario(ctx context.Context, io stdio, path string, f runFlags) error {
 	}
 	if err := run.CheckDeploy(sc); err != nil {
 		return usageError(fmt.Errorf("this cannot be run yet, and nothing was created; `segtest plan` and the other verbs that need no cluster take it:\n%w", err))
+	}
+	if sc.Expect.Snapshot {
+		fmt.Fprintln(io.err, "note: of a snapshot a run probes the flows between pods, on declared ports and one more; segtest plan compares all that it states")
 	}
 	if f.image != "" {
 		sc.Cluster.Image = f.image

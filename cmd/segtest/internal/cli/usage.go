@@ -102,6 +102,10 @@ func allowed(f *pflag.Flag) string {
 	switch v := f.Value.(type) {
 	case *choice:
 		return or(v.words)
+	case *cidrs:
+		return wantCIDR
+	case *percent:
+		return wantPercent
 	default:
 		switch v.Type() {
 		case "uint64":
