@@ -77,7 +77,7 @@ func TestCheckHold(t *testing.T) {
 func setup(ready corev1.ConditionStatus) (chaos.Env, *fake.Node, *clientset.Clientset) {
 	api := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "segtest-1-worker"}}
 	api.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}}
-	client := clientset.NewClientset(api)
+	client := fake.Client(api)
 	worker := &fake.Node{Bare: fake.Bare{Called: "segtest-1-worker"}}
 	control := &fake.Node{Bare: fake.Bare{Called: "segtest-1-control-plane", IsControl: true}}
 	return chaos.Env{Client: client, Cluster: &fake.Cluster{Called: "segtest-1", Has: []cluster.Node{control, worker}}}, worker, client

@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	clientset "k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/segtest/segtest/chaos"
@@ -73,7 +72,7 @@ func pod(name, uid, owner string, ready corev1.ConditionStatus) *corev1.Pod {
 
 func TestKillEffectAndHealing(t *testing.T) {
 	t.Parallel()
-	client := clientset.NewClientset(pod("db-0", "old-0", "set", corev1.ConditionTrue), pod("db-1", "old-1", "set", corev1.ConditionTrue), pod("web-0", "web", "other", corev1.ConditionTrue))
+	client := fake.Client(pod("db-0", "old-0", "set", corev1.ConditionTrue), pod("db-1", "old-1", "set", corev1.ConditionTrue), pod("web-0", "web", "other", corev1.ConditionTrue))
 	env, fault, step := chaos.Env{Client: client}, podkill.Kind().Fault, plan(t, 1, "shop/db-0")
 	pods := client.CoreV1().Pods("shop")
 	expect := func(name string, look func() (chaos.Proof, error), seen bool, detail string) {
@@ -109,7 +108,7 @@ func TestKillEffectAndHealing(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect("ready", healed, true, "new-0")
-	if err := fault.Inject(t.Context(), chaos.Env{Client: clientset.NewClientset()}, step); err == nil {
+	if err := fault.Inject(t.Context(), chaos.Env{Client: fake.Client()}, step); err == nil {
 		t.Error("deleting a pod that is not there is no error")
 	}
 }

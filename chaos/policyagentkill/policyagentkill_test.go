@@ -12,7 +12,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	clientset "k8s.io/client-go/kubernetes/fake"
 
 	"github.com/segtest/segtest/chaos"
 	"github.com/segtest/segtest/chaos/internal/fake"
@@ -205,7 +204,7 @@ func TestHealedNeedsANewProcessThatHoldsTheQueue(t *testing.T) {
 			node := &fake.Node{Bare: fake.Bare{Called: "w1"}, Exec: func(context.Context, []string) ([]byte, error) { return []byte(tc.out), tc.fail }}
 			env := chaos.Env{
 				Cluster: &fake.Cluster{Has: []cluster.Node{node}},
-				Client:  clientset.NewClientset(agentPod("w1", tc.id, tc.ready)),
+				Client:  fake.Client(agentPod("w1", tc.id, tc.ready)),
 			}
 			p, err := policyagentkill.Kind().Fault.Healed(t.Context(), env, step)
 			if p.Seen != tc.seen || !strings.Contains(p.Detail+fmt.Sprint(err), tc.detail) || (err != nil) != (tc.fail != nil) {

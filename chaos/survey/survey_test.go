@@ -13,7 +13,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	clientset "k8s.io/client-go/kubernetes/fake"
 
 	"github.com/segtest/segtest/chaos"
 	"github.com/segtest/segtest/chaos/internal/fake"
@@ -76,7 +75,7 @@ func shopPod() *corev1.Pod {
 }
 
 func env(path string, objects ...*corev1.Pod) chaos.Env {
-	client := clientset.NewClientset()
+	client := fake.Client()
 	for _, o := range objects {
 		if err := client.Tracker().Add(o); err != nil {
 			panic(err)

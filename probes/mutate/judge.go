@@ -32,7 +32,7 @@ func (s *scorer) judge(m Mutant) (Judged, error) {
 		for c := range s.cells(subjects, before[i], s.look(changed, subjects, family)) {
 			switch {
 			case c.Before != c.After:
-				if c = s.complete(c, family); c.kills() {
+				if c = s.complete(c, family); s.kills(c) {
 					j.Fate, j.Flips = Killed, []Flip{c.Flip}
 					return j, nil
 				}

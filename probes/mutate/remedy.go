@@ -52,7 +52,7 @@ func (s *scorer) complete(c change, family matrix.Family) change {
 		c.Flow.To = to.members[1]
 	}
 	asked, outer := slices.Contains(s.asked(from, to), port), from.outside != nil || to.outside != nil
-	if asked && !outer {
+	if !outer && (asked || s.alike.Snapshot()) {
 		c.Declared = s.alike.Intent(c.Flow)
 	}
 	switch {
@@ -60,10 +60,7 @@ func (s *scorer) complete(c change, family matrix.Family) change {
 		c.rank = open
 	case !expressible(from) || !expressible(to) || !asked && port.Protocol == matrix.SCTP:
 		c.rank = foreign
-		if from.outside == nil && to.outside == nil && (from.pod == nil || to.pod == nil) {
-			c.Declared = s.alike.Intent(c.Flow) // as a snapshot does
-		}
-	case !asked && to.outside == nil:
+	case !asked && to.outside == nil && c.Declared == matrix.Unstated:
 		c.rank = unasked
 	case from.outside != nil && to.outside != nil:
 		c.rank = between
@@ -86,8 +83,9 @@ func expressible(g *group) bool {
 }
 
 // kills reports that a run would see the mutant, or a plan.
-func (c change) kills() bool {
-	return (c.rank == stateable || c.rank == foreign) && c.Declared == c.Before
+func (s *scorer) kills(c change) bool {
+	seen := c.rank == stateable || c.rank == foreign || c.rank == open && s.alike.Snapshot()
+	return seen && c.Declared == c.Before
 }
 
 // remedy of a mutant by what it changes, the most telling first.

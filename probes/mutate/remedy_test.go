@@ -289,14 +289,52 @@ func TestApart(t *testing.T) {
 	}
 }
 
-// A snapshot states what happens to addresses outside of the cluster, too.
+// A snapshot states what happens to addresses outside of the cluster, on ports
+// that nobody declares, and that something is left open or is not.
 func TestSnapshotKills(t *testing.T) {
 	t.Parallel()
-	sc := load(t, "  snapshot: true\n  default: deny\n  rules:\n    - allow: {from: shop/web, to: world/203.0.113.0/24, ports: [any]}\n",
-		networkPolicy("{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 203.0.113.0/24}}]}]}"))
-	j := find(t, score(t, sc), "widen-cidr shop/p egress[0].to[0].ipBlock.cidr")
-	if j.Fate != mutate.Killed || j.Flips[0].Flow.To.Namespace() != "world" || j.Flips[0].Declared != matrix.Deny {
-		t.Errorf("%s is %s: %v", j.ID(), j.Fate, j.Flips)
+	block := networkPolicy("{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 203.0.113.0/24}}]}]}")
+	ports := networkPolicy("{podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: 90, endPort: 99}, {port: 7, protocol: SCTP}]}]}")
+	domain := "---\n" + networkPolicy("{podSelector: {}, policyTypes: [Egress]}") + clusterPolicy("names", "subject: {namespaces: {}}, egress: [{action: Accept, to: [{domainNames: [example.com]}]}]")
+	const (
+		toDB   = "    - allow: {from: '*', to: shop/db, ports: [TCP/90-99, SCTP/7]}\n"
+		toAll  = "    - undefined: {from: '*', to: 'world/0.0.0.0/0', ports: [any]}\n"
+		widen  = "widen-range shop/p ingress[0].ports[0]"
+		change = "change-port shop/p ingress[0].ports[1]"
+		drop   = "drop-policy ClusterNetworkPolicy names"
+	)
+	for _, c := range []struct {
+		name            string
+		snapshot        bool
+		rules, policies string
+		mutant          string
+		want            mutate.Fate
+		declared        matrix.Intent
+	}{
+		{"an address", true, "    - allow: {from: shop/web, to: world/203.0.113.0/24, ports: [any]}\n", block, "widen-cidr shop/p egress[0].to[0].ipBlock.cidr", mutate.Killed, matrix.Deny},
+		{"a port that nobody declares", true, toDB, ports, widen, mutate.Killed, matrix.Deny},
+		{"a port of SCTP", true, toDB, ports, change, mutate.Killed, matrix.Allow},
+		{"a port of which the policies do not do what it states", true, "    - allow: {from: ['*', world/0.0.0.0/0], to: shop/db, ports: [TCP/90-100]}\n", ports, widen, mutate.Survived, matrix.Allow},
+		{"a port that nobody declares, without a snapshot", false, "", ports, widen, mutate.Survived, matrix.Unstated},
+		{"a port of SCTP, without a snapshot", false, "", ports, change, mutate.Beyond, matrix.Unstated},
+		{"what is left open", true, toAll, domain, drop, mutate.Killed, matrix.Undefined},
+		{"what is left open, and it states another thing", true, "    - allow: {from: '*', to: 'world/0.0.0.0/0', ports: [any]}\n", domain, drop, mutate.Undecided, matrix.Allow},
+		{"what is left open, without a snapshot", false, "", domain, drop, mutate.Undecided, matrix.Unstated},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			expect := "  default: deny\n"
+			if c.snapshot {
+				expect += "  snapshot: true\n"
+			}
+			if c.rules != "" {
+				expect += "  rules:\n" + c.rules
+			}
+			j := find(t, score(t, load(t, expect, c.policies)), c.mutant)
+			if j.Fate != c.want || j.Flips[0].Declared != c.declared {
+				t.Errorf("%s is %s, want %s and %s declared: %v", j.ID(), j.Fate, c.want, c.declared, j.Flips)
+			}
+		})
 	}
 }
 

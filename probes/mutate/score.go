@@ -12,11 +12,14 @@ import (
 type Expectation interface {
 	// Ports on which one pod knocks at another.
 	Ports(from, to matrix.Endpoint) []oracle.Port
-	// Intent that is declared of a flow on one of these ports.
+	// Intent that is declared of a flow on one of these ports, in a snapshot on any.
 	Intent(matrix.Flow) matrix.Intent
 	// Alike gives two keys: pods of one first key are declared the same as
 	// senders, those of one second key as receivers.
 	Alike(pod matrix.Endpoint) (sender, receiver string)
+	// Snapshot reports that it states more than a run asks: all ports, addresses
+	// outside of the cluster, and that the policies leave something open or do not.
+	Snapshot() bool
 }
 
 // Fate is what became of a mutant. The zero value is that nobody judged it.
@@ -29,7 +32,7 @@ const (
 	Killed
 	Equivalent // no flow changes, on no port, inside of the World and outside
 	Beyond     // only flows change of which no rule but a snapshot's can state anything
-	Undecided  // only flows may change that are undefined before or after
+	Undecided  // only flows may change that are undefined before or after, and no snapshot states it
 )
 
 func (f Fate) String() string {
@@ -84,7 +87,8 @@ func (r Result) Score() (float64, bool) {
 
 // Score judges mutants of a World by an expectation; nil declares nothing. A
 // mutant is killed where a declared flow, which the World satisfies, turns to
-// the contrary in one of the IP families.
+// the contrary in one of the IP families; by a snapshot also where it turns to
+// undefined or from it.
 func Score(ctx context.Context, w oracle.World, e Expectation, families []matrix.Family, mutants []Mutant) (Result, error) {
 	if e == nil {
 		e = nothing{}
@@ -111,3 +115,4 @@ type nothing struct{}
 func (nothing) Ports(_, _ matrix.Endpoint) []oracle.Port { return nil }
 func (nothing) Intent(matrix.Flow) matrix.Intent         { return matrix.Unstated }
 func (nothing) Alike(matrix.Endpoint) (string, string)   { return "", "" }
+func (nothing) Snapshot() bool                           { return false }

@@ -13,7 +13,7 @@ import (
 // TestExplanationsAgree: the long form says of every flow what Decide says.
 func TestExplanationsAgree(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(rounds) {
+	for seed := range rounds() {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
 			w, _ := mixed(seed)

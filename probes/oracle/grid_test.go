@@ -39,7 +39,7 @@ func gridPorts() []oracle.Port {
 func TestAGridSaysWhatDecideSays(t *testing.T) {
 	t.Parallel()
 	seen := map[matrix.Intent]int{}
-	for seed := range uint64(rounds) {
+	for seed := range rounds() {
 		w, names := mixed(seed)
 		o := mustNew(t, w)
 		for _, family := range []matrix.Family{matrix.IPv4, matrix.IPv6} {
@@ -77,7 +77,7 @@ func sameButForNames(grid, one oracle.Decision, f matrix.Flow) bool {
 func TestGroupsAreEqualForEveryQuestion(t *testing.T) {
 	t.Parallel()
 	folded := 0
-	for seed := range uint64(rounds) {
+	for seed := range rounds() {
 		w, names := mixed(seed)
 		g := mustNew(t, w).Grid(names, names, gridPorts(), matrix.IPv4)
 		from, to := g.Groups()

@@ -48,7 +48,7 @@ func TestLaws(t *testing.T) {
 			t.Parallel()
 			var acted atomic.Bool
 			t.Run("worlds", func(t *testing.T) {
-				for seed := range uint64(rounds) {
+				for seed := range rounds() {
 					t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 						t.Parallel()
 						if tryLaw(t, seed, law.change, law.holds) {
@@ -65,8 +65,13 @@ func TestLaws(t *testing.T) {
 }
 
 // rounds of each law; every round is a world of its own, from the seed that a
-// failure prints.
-const rounds = 24
+// failure prints. Fewer with -short, which is how the race detector goes along.
+func rounds() uint64 {
+	if testing.Short() {
+		return 16
+	}
+	return 48
+}
 
 // rank orders intents from closed to open.
 func rank(i matrix.Intent) int {
@@ -83,7 +88,7 @@ func tryLaw(t *testing.T, seed uint64, change change, holds relation) bool {
 	}
 	before, after := mustNew(t, w), mustNew(t, change(r, cloned(w)))
 	changed, failed := false, 0
-	for range 300 {
+	for range 150 {
 		f := r.Flow(w)
 		was, is := before.Decide(f), after.Decide(f)
 		changed = changed || was.Intent != is.Intent

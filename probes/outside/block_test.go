@@ -58,12 +58,40 @@ func TestBlocks(t *testing.T) {
 }
 
 // Only what may be spoken to from inside, or by a cluster-wide policy's leave,
-// counts: the ends of its ranges.
+// counts: the beginnings of its ranges and their parts.
 func TestPorts(t *testing.T) {
 	t.Parallel()
-	w := world(t, strings.ReplaceAll(from(""), "ports: [{port: http}, {port: metrics}]}]", "ports: [{port: 1}]}], egress: [{ports: [{port: 53, protocol: UDP}, {port: 8000, endPort: 8010}, {port: dns}, {}]}]")+
-		"---\n"+strings.ReplaceAll(wide("{namespaces: {}}", "{namespaces: {}}"), "from: [{namespaces: {}}]", "from: [{namespaces: {}}], protocols: [{sctp: {destinationPort: {number: 9}}}]"))
-	if got, want := fmt.Sprint(outside.Ports(w)), "[{ SCTP 9} { UDP 53} { TCP 8000} { TCP 8010}]"; got != want {
-		t.Errorf("got %s, want %s", got, want)
+	egress := func(rules string) string {
+		return strings.ReplaceAll(from(""), "ports: [{port: http}, {port: metrics}]}]", "ports: [{port: 1}]}], egress: ["+rules+"]")
+	}
+	const canaries = "{ TCP 65000} { UDP 65000}"
+	for _, row := range []struct {
+		name   string
+		worlds []string
+		want   string
+	}{
+		{"no rule", []string{egress("")}, canaries},
+		{"ends of ranges, where the undeclared one stands for what is beyond", []string{egress("{ports: [{port: 53, protocol: UDP}, {port: 8000, endPort: 8010}, {port: dns}]}, {}")}, "{ UDP 53} { TCP 8000} " + canaries},
+		{"a range has a hole later", []string{egress("{ports: [{port: 8000, endPort: 9000}]}"), egress("{ports: [{port: 8000, endPort: 8500}, {port: 8600, endPort: 9000}]}")}, "{ TCP 8000} { TCP 8501} { TCP 8600} " + canaries},
+		{"a range in another", []string{egress("{ports: [{port: 8000, endPort: 9000}]}, {ports: [{port: 8100, endPort: 8200}]}")}, "{ TCP 8000} { TCP 8100} " + canaries},
+		{"the undeclared one is named", []string{egress("{ports: [{port: 1024, endPort: 65535}]}")}, "{ TCP 1} { TCP 1024} " + canaries},
+		{"SCTP is left out later", []string{egress("{}"), egress("{ports: [{protocol: TCP}, {protocol: UDP}]}")}, canaries + " { SCTP 65000}"},
+		{"SCTP is like UDP", []string{egress("{ports: [{protocol: TCP}]}")}, canaries},
+		{
+			"a cluster-wide policy names SCTP",
+			[]string{strings.ReplaceAll(wide("{namespaces: {}}", "{namespaces: {}}"), "from: [{namespaces: {}}]", "from: [{namespaces: {}}], protocols: [{sctp: {destinationPort: {number: 9}}}]")},
+			"{ SCTP 9} " + canaries + " { SCTP 65000}",
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			var worlds []oracle.World
+			for _, policies := range row.worlds {
+				worlds = append(worlds, world(t, policies))
+			}
+			if got := fmt.Sprint(outside.Ports([]uint16{65000}, worlds...)); got != "["+row.want+"]" {
+				t.Errorf("got %s, want [%s]", got, row.want)
+			}
+		})
 	}
 }

@@ -27,8 +27,9 @@ type Pod struct {
 // Pods are stand-ins for the pods of namespaces that no file holds: one of any
 // namespace, then, in order of the policies, one for what a selector of other
 // namespaces fits, and those that differ from it in one label that the selector
-// asks for. Where each world holds a pod with such labels there is none. There
-// are at most as many as selectors name values.
+// asks for. There is none for what a selector asks for in a namespace by its name
+// and each world holds: a pod that is held does not speak for other namespaces.
+// There are at most as many as selectors name values.
 //
 // Names are "elsewhere/any", "monitoring/any", "team=a/app=prometheus": the name
 // of the namespace if a policy asks for it, else its labels.
@@ -129,7 +130,8 @@ func (f *finder) choice(namespaces, pods kinds) {
 	}
 	want := func(namespace, pod labels.Set) {
 		for _, held := range f.held {
-			if !slices.ContainsFunc(held, func(h one) bool { return namespaces.alike(namespace, h.namespace) && pods.alike(pod, h.pod) }) {
+			// Who is held speaks for his own namespace alone, which other peers may name.
+			if namespace[corev1.LabelMetadataName] == "" || !slices.ContainsFunc(held, func(h one) bool { return namespaces.alike(namespace, h.namespace) && pods.alike(pod, h.pod) }) {
 				f.add(namespace, pod)
 				return
 			}

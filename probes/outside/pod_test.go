@@ -59,16 +59,27 @@ func TestPods(t *testing.T) {
 			from("{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}, podSelector: {matchLabels: {app: prometheus}}}"),
 			"elsewhere/any monitoring/app=prometheus elsewhere/app=prometheus monitoring/any",
 		},
-		{"a peer that a pod fits", from("{namespaceSelector: {matchLabels: {team: lab}}, podSelector: {matchLabels: {app: visitor}}}"), "elsewhere/any"},
+		{
+			"a pod that fits does not stand for those of other namespaces", from("{namespaceSelector: {matchLabels: {team: lab}}, podSelector: {matchLabels: {app: visitor}}}"),
+			"elsewhere/any team=lab/app=visitor elsewhere/app=visitor team=lab/any",
+		},
+		{
+			"nor does one of the policy's own namespace", from("{namespaceSelector: {}, podSelector: {matchLabels: {app: web}}}"),
+			"elsewhere/any elsewhere/app=web",
+		},
+		{
+			"he stands for those of his, where that is named", from("{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: lab}}, podSelector: {matchLabels: {app: visitor}}}"),
+			"elsewhere/any elsewhere/app=visitor",
+		},
 		{
 			"labels of namespaces are their names",
 			from("{namespaceSelector: {matchLabels: {example.org/team: a, stage: prod}}}"),
 			"elsewhere/any team=a,stage=prod/any stage=prod/any team=a/any",
 		},
 		{
-			"each value of In that nobody has",
+			"each value of In",
 			from("{namespaceSelector: {matchExpressions: [{key: team, operator: In, values: [b, lab, a]}]}}"),
-			"elsewhere/any team=a/any team=b/any",
+			"elsewhere/any team=a/any team=b/any team=lab/any",
 		},
 		{
 			"whom NotIn leaves out", wide("{namespaces: {}}", "{namespaces: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system, shop]}]}}"),
@@ -130,17 +141,17 @@ func TestPods(t *testing.T) {
 // A pod that only one of two versions holds does not stand for others in both.
 func TestPodsOfTwoWorlds(t *testing.T) {
 	t.Parallel()
-	before := world(t, from("{namespaceSelector: {matchLabels: {team: a}}}"))
+	before := world(t, from("{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: a}}}"))
 	after := before
-	after.Namespaces = append(slices.Clone(after.Namespaces), oracle.Namespace{Name: "a", Labels: map[string]string{"team": "a"}})
+	after.Namespaces = append(slices.Clone(after.Namespaces), oracle.Namespace{Name: "a"})
 	after.Pods = append(slices.Clone(after.Pods), oracle.Pod{Name: "a/new-0"})
 	for _, row := range []struct {
 		worlds []oracle.World
 		want   string
 	}{
 		{[]oracle.World{after}, "elsewhere/any"},
-		{[]oracle.World{before, after}, "elsewhere/any team=a/any"},
-		{[]oracle.World{after, before}, "elsewhere/any team=a/any"},
+		{[]oracle.World{before, after}, "elsewhere/any a/any"},
+		{[]oracle.World{after, before}, "elsewhere/any a/any"},
 	} {
 		if got := names(outside.Pods(row.worlds...)); got != row.want {
 			t.Errorf("got %s, want %s", got, row.want)

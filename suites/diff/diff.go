@@ -119,9 +119,16 @@ func (k Kind) String() string {
 	return "unclear"
 }
 
-// Against reports that the flows flip to what the scenario does not want.
+// Against reports that the flows flip to what the scenario does not want, or are
+// decided though it wants them left open.
 func (f Flip) Against() bool {
-	return f.After == matrix.Allow && f.Declared.Intent == matrix.Deny || f.After == matrix.Deny && f.Declared.Intent == matrix.Allow
+	return f.Declared.Intent != matrix.Unstated && f.Kind() != Unclear && f.Declared.Intent != f.After
+}
+
+// Undecidable reports that the later version leaves open what the scenario allows
+// or denies.
+func (f Flip) Undecidable() bool {
+	return f.Kind() == Unclear && (f.Declared.Intent == matrix.Allow || f.Declared.Intent == matrix.Deny)
 }
 
 // Of two versions. Either may be nil: then it holds nothing.
@@ -182,6 +189,18 @@ func (d Diff) Against() int {
 	n := 0
 	for _, f := range d.Flips {
 		if f.Against() {
+			n += f.Count
+		}
+	}
+	return n
+}
+
+// Undecidable adds up the flows that the later version leaves open and the
+// scenario does not.
+func (d Diff) Undecidable() int {
+	n := 0
+	for _, f := range d.Flips {
+		if f.Undecidable() {
 			n += f.Count
 		}
 	}

@@ -108,7 +108,7 @@ func (c *comparison) ports(g group) []Port {
 		if g.stranger == nil {
 			list = t.questions.Ports("", c.before.seats[g.seats[0]])
 		} else {
-			list = slices.Concat(t.outside, g.stranger.ports)
+			list = g.stranger.ports
 		}
 		for _, p := range list {
 			canary := p.Port == c.before.plan.Scenario.Canary || p.Port == c.after.plan.Scenario.Canary
@@ -188,10 +188,7 @@ func (c *comparison) flip(a, b int, p Port, from, to group, n int) Flip {
 	before, after := c.before.plan.Oracle.Decide(f), c.after.plan.Oracle.Decide(f)
 	flip := Flip{
 		From: c.names(from), To: c.names(to), Ports: []Port{p}, Count: n,
-		Before: before.Intent, After: after.Intent, Reason: after.Reason, Changes: Changes(before, after),
-	}
-	if from.stranger == nil && to.stranger == nil {
-		flip.Declared = c.after.plan.Expect(f)
+		Declared: c.after.plan.Expect(f), Before: before.Intent, After: after.Intent, Reason: after.Reason, Changes: Changes(before, after),
 	}
 	for _, g := range []group{from, to} {
 		if g.stranger != nil {

@@ -44,7 +44,6 @@ type table struct {
 	seats     []matrix.Endpoint // pods, then strangers
 	at        map[matrix.Endpoint]int
 	ports     map[oracle.Port]int
-	outside   []oracle.Port // on which strangers are asked
 	grids     map[matrix.Family]*oracle.Grid
 }
 
@@ -53,7 +52,7 @@ func newTable(p *plan.Plan, families []matrix.Family, ports []oracle.Port, stran
 	if p == nil {
 		return t
 	}
-	t.questions, t.outside = p.Scenario.Questions(), outsidePorts(p)
+	t.questions = p.Scenario.Questions()
 	t.seats = slices.Clone(p.Pods())
 	for _, s := range strangers {
 		t.seats = append(t.seats, s.endpoint)
@@ -151,7 +150,7 @@ func portsOf(p *plan.Plan) []oracle.Port {
 	for _, pod := range p.Pods() {
 		ports = append(ports, questions.Ports("", pod)...)
 	}
-	return append(ports, outsidePorts(p)...)
+	return ports
 }
 
 // union of lists, without doubles and in order.

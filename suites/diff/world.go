@@ -2,6 +2,7 @@ package diff
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/oracle"
@@ -15,7 +16,7 @@ type stranger struct {
 	endpoint matrix.Endpoint // as the oracle knows it
 	name     matrix.Endpoint // as people read it
 	block    *outside.Block  // nil for a pod
-	ports    []oracle.Port   // of the pod, which policies ask for by name
+	ports    []oracle.Port   // on which it is asked
 	like     matrix.Endpoint // it is another one like that, who alone asks it
 }
 
@@ -23,21 +24,29 @@ type stranger struct {
 // version. The pods are to be added to the worlds.
 func strangersTo(before, after *plan.Plan, families []matrix.Family) ([]stranger, []outside.Pod) {
 	var worlds []oracle.World
+	var canaries []uint16
 	for _, p := range []*plan.Plan{before, after} {
 		if p != nil {
-			worlds = append(worlds, p.World)
+			worlds, canaries = append(worlds, p.World), append(canaries, p.Scenario.Canary)
 		}
 	}
+	ports := outside.Ports(canaries, worlds...)
 	pods := outside.Pods(worlds...)
 	var all []stranger
 	for _, p := range pods {
-		all = append(all, stranger{endpoint: p.Name, name: p.Name, ports: p.Ports})
+		served := slices.Concat(ports, p.Ports)
+		all = append(all, stranger{endpoint: p.Name, name: p.Name, ports: served})
 		if p.Other.Name != "" {
-			all = append(all, stranger{endpoint: p.Other.Name, name: p.Other.Name, ports: p.Ports, like: p.Name})
+			all = append(all, stranger{endpoint: p.Other.Name, name: p.Other.Name, ports: served, like: p.Name})
+		}
+	}
+	for _, p := range []*plan.Plan{before, after} {
+		if p != nil {
+			worlds = append(worlds, p.Named())
 		}
 	}
 	for _, b := range outside.Blocks(families, worlds...) {
-		all = append(all, stranger{endpoint: b.Endpoint(), name: b.Name(), block: &b})
+		all = append(all, stranger{endpoint: b.Endpoint(), name: b.Name(), block: &b, ports: ports})
 	}
 	return all, pods
 }
@@ -52,11 +61,4 @@ func peopled(p *plan.Plan, pods []outside.Pod) (*plan.Plan, error) {
 		return nil, fmt.Errorf("adding pods that no file of %s holds: %w", p.Scenario.Name, err)
 	}
 	return with, nil
-}
-
-// outsidePorts are the ports on which strangers are asked: those that policies
-// name, and the canary's, which stand for all others.
-func outsidePorts(p *plan.Plan) []oracle.Port {
-	return append(outside.Ports(p.World),
-		oracle.Port{Protocol: matrix.TCP, Port: p.Scenario.Canary}, oracle.Port{Protocol: matrix.UDP, Port: p.Scenario.Canary})
 }

@@ -48,14 +48,11 @@ func strangersTo(p *plan.Plan, aim Aim) (*strangers, error) {
 	for _, b := range outside.Blocks(p.Scenario.Cluster.IPs, p.World) {
 		add(b.Endpoint(), b.Name())
 	}
-	for _, q := range outside.Ports(p.World) {
+	for _, q := range outside.Ports([]uint16{p.Scenario.Canary}, p.World) {
 		ask("", q.Protocol, q.Port)
 	}
 	for _, f := range aim.Flows {
 		ask("", f.Protocol, f.Port)
-	}
-	for _, protocol := range []matrix.Protocol{matrix.TCP, matrix.UDP} {
-		ask("", protocol, p.Scenario.Canary)
 	}
 	for _, pod := range p.Pods() {
 		for f := range p.Between("", pod) {

@@ -93,6 +93,15 @@ func unique(ports []oracle.Port) []oracle.Port {
 	return slices.Compact(ports)
 }
 
+// Named is a world with a policy that names the blocks and ports of a snapshot's
+// rules; without a snapshot it is empty.
+func (p *Plan) Named() oracle.World {
+	if !p.Scenario.Expect.Snapshot {
+		return oracle.World{}
+	}
+	return mentioned(p.Scenario.Expect)
+}
+
 // mentioned is a world with a policy that names what the rules of a snapshot do.
 func mentioned(e scenario.Expect) oracle.World {
 	var all networkingv1.NetworkPolicyIngressRule

@@ -152,8 +152,10 @@ func flipText(d diff.Diff, f diff.Flip, o TextOptions) []string {
 	switch {
 	case f.Against():
 		parts = append(parts, o.paint(magenta, "against the scenario: "+declaredText(f)))
-	case f.Declared.Intent != matrix.Unstated:
+	case f.Declared.Intent == f.After:
 		parts = append(parts, o.paint(dim, "as the scenario declares: "+declaredText(f)))
+	case f.Declared.Intent != matrix.Unstated:
+		parts = append(parts, o.paint(magenta, "the scenario declares: "+declaredText(f)))
 	}
 	out := o.flow("", "  ", parts)
 	for _, c := range f.Changes {

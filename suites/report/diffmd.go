@@ -112,8 +112,10 @@ func flipRow(d diff.Diff, f diff.Flip) string {
 	switch {
 	case f.Against():
 		what += "<br>against the scenario: " + cell(declaredText(f))
-	case f.Declared.Intent != matrix.Unstated:
+	case f.Declared.Intent == f.After:
 		what += "<br>as the scenario declares"
+	case f.Declared.Intent != matrix.Unstated:
+		what += "<br>the scenario declares: " + cell(declaredText(f))
 	}
 	flows := fmt.Sprintf("%s<br>%s<br>%s", cell(flowsText(d, f, mostNames)), cell(portsText(f.Ports)), count(f.Count, "flow"))
 	var before, after []string

@@ -9,10 +9,18 @@ import (
 	"os/exec"
 	"sync"
 
+	"k8s.io/apimachinery/pkg/runtime"
+	clientset "k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/rest"
 
 	"github.com/segtest/segtest/fixtures/cluster"
 )
+
+// Client is the API of a cluster that holds the objects. It knows no server-side
+// apply: the schema of the whole API, which that needs, takes half a second to read.
+func Client(objects ...runtime.Object) *clientset.Clientset {
+	return clientset.NewSimpleClientset(objects...) //nolint:staticcheck // the newer one reads that schema
+}
 
 // Cluster is nodes with a name.
 type Cluster struct {

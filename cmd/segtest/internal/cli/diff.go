@@ -13,6 +13,7 @@ import (
 	"github.com/segtest/segtest/fixtures/revision"
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/suites/diff"
+	"github.com/segtest/segtest/suites/plan"
 	"github.com/segtest/segtest/suites/report"
 )
 
@@ -41,9 +42,11 @@ BASE is a Git revision (then the work tree is the later version), two revisions
 A..B, or A...B from where B left A, a scenario file, or a folder. SCENARIO is the
 current folder unless it is given.
 
-Exits 1 when a declared flow flips against its declaration. --fail-on asks for
-more: opened, closed or any fail on such flips too, whatever is declared, and on
-those that are or were left undefined; never does not fail on flips at all.`,
+Exits 1 when a declared flow flips against its declaration, and 4 when nothing
+worse is found than that what is declared is left undefined now (1 in a snapshot),
+or when no flow is in both versions. --fail-on asks for more: opened, closed or any
+fail on such flips too, whatever is declared, and on those that are or were left
+undefined; never does not fail at all.`,
 		Example: `  segtest diff origin/main deploy/
   segtest diff origin/main...HEAD shop.yaml -o md > comment.md
   segtest diff v1.2..v1.3 deploy/ --fail-on opened
@@ -96,10 +99,21 @@ func (flags diffFlags) run(ctx context.Context, io stdio, base, target string) e
 	if err := flags.write(io, d); err != nil {
 		return environmentError(err)
 	}
-	if flags.fails(d) {
+	return flags.verdict(d, before, after)
+}
+
+// verdict by --fail-on. That nothing was compared proves nothing, but where one of
+// the versions does not exist.
+func (flags diffFlags) verdict(d diff.Diff, before, after side) error {
+	switch {
+	case flags.failOn.value == "never" || before.plan == nil || after.plan == nil:
+		return nil
+	case d.Compared == 0:
+		return &exitError{code: exitInconclusive, err: errors.New("nothing was compared: no flow is in both versions; check that they are of the same workloads")}
+	case flags.fails(d):
 		return &exitError{code: exitViolated}
 	}
-	return nil
+	return differs(plan.Tally{Disagree: d.Undecidable(), Undecidable: d.Undecidable()}, after.plan.Scenario.Expect.Snapshot)
 }
 
 // fails by --fail-on. A flow that is or was left undefined may be open, and may be
@@ -107,8 +121,6 @@ func (flags diffFlags) run(ctx context.Context, io stdio, base, target string) e
 func (flags diffFlags) fails(d diff.Diff) bool {
 	var bad func(diff.Flip) bool
 	switch flags.failOn.value {
-	case "never":
-		return false
 	case "opened":
 		bad = func(f diff.Flip) bool {
 			return f.After == matrix.Allow || f.Kind() == diff.Unclear && f.Before == matrix.Deny
