@@ -17,7 +17,7 @@ demo: ## the main job from nothing: plan, cluster, policies, probes, three fault
 
 .PHONY: test
 test: ## every test, from nothing: unit, real kernel, kind; sets up what it needs
-	@hack/test.sh unit differential kernel e2e
+	@hack/test.sh unit differential simnet kernel e2e
 
 .PHONY: test-unit
 test-unit: ## unit tests with the race detector; no Docker, no root, under a minute
@@ -26,6 +26,10 @@ test-unit: ## unit tests with the race detector; no Docker, no root, under a min
 .PHONY: test-differential
 test-differential: ## the oracle against other engines: a million random packets; no Docker, no root
 	@hack/test.sh differential
+
+.PHONY: test-simnet
+test-simnet: ## whole runs over a network in memory: each of its defects is found, 100 seeds; no Docker, no root
+	@hack/test.sh simnet
 
 .PHONY: test-kernel
 test-kernel: ## probes on the real kernel in network namespaces; root

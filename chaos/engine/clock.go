@@ -14,15 +14,15 @@ type look func(context.Context) (chaos.Proof, error)
 // await repeats a look until its proof is seen or the context ends. The last
 // thing that was missing, or the last error, is in the Detail of a proof that
 // was not seen and in the error.
-func await(ctx context.Context, pause time.Duration, what string, look look) (chaos.Proof, error) {
-	ticker := time.NewTicker(pause)
+func (e *Engine) await(ctx context.Context, what string, look look) (chaos.Proof, error) {
+	ticker := time.NewTicker(e.pause())
 	defer ticker.Stop()
 	var last chaos.Proof
 	var lastErr error
 	for {
 		proof, err := look(ctx)
 		if err == nil && proof.Seen {
-			proof.At = chaos.Now()
+			proof.At = e.now()
 			return proof, nil
 		}
 		// An observation that was cut off says less than the one before it.

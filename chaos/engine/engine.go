@@ -44,6 +44,8 @@ type Engine struct {
 	EffectWithin time.Duration // deadline of the effect's proof; 0 is 15 s
 	HealTimeout  time.Duration // of healing after a cancellation; 0 is 60 s
 	Pause        time.Duration // between two looks; 0 is 100 ms
+
+	Now func() time.Duration // of all times of a Result; nil is chaos.Now
 }
 
 // Result is what became of a fault. Times are CLOCK_MONOTONIC.
@@ -142,15 +144,15 @@ func (e *Engine) begin(ctx context.Context, id string, step chaos.Step) error {
 func (e *Engine) inject(ctx context.Context, kind chaos.Kind, step chaos.Step, r *Result) error {
 	e.observe(Injecting)
 	e.Env.Say("%s: %s", kind.Name, step.Target)
-	r.Injected[0] = chaos.Now()
+	r.Injected[0] = e.now()
 	err := kind.Fault.Inject(ctx, e.Env, step)
-	r.Injected[1] = chaos.Now()
+	r.Injected[1] = e.now()
 	if err != nil {
 		return fmt.Errorf("injecting %s: %w", kind.Name, err)
 	}
 	limit, cancel := context.WithTimeoutCause(ctx, e.effectWithin(), fmt.Errorf("not within %s", e.effectWithin()))
 	defer cancel()
-	r.Effect, err = await(limit, e.pause(), "proving the effect of "+kind.Name, func(ctx context.Context) (chaos.Proof, error) {
+	r.Effect, err = e.await(limit, "proving the effect of "+kind.Name, func(ctx context.Context) (chaos.Proof, error) {
 		return kind.Fault.Effective(ctx, e.Env, step)
 	})
 	if err != nil {
@@ -164,7 +166,7 @@ func (e *Engine) inject(ctx context.Context, kind chaos.Kind, step chaos.Step, r
 // watched for the rest of the hold time, if watch says so.
 func (e *Engine) heal(ctx context.Context, id string, kind chaos.Kind, step chaos.Step, r *Result, watch bool) error {
 	e.observe(Healing)
-	r.HealStart = chaos.Now()
+	r.HealStart = e.now()
 	if selfHealing(step) {
 		r.HealStart = r.Injected[1]
 	}
@@ -178,7 +180,7 @@ func (e *Engine) heal(ctx context.Context, id string, kind chaos.Kind, step chao
 	proven := e.proveHealed(ctx, kind, step, r)
 	var held error
 	if watch && selfHealing(step) {
-		held = stay(ctx, step.Hold-(chaos.Now()-r.Effect.At))
+		held = stay(ctx, step.Hold-(e.now()-r.Effect.At))
 	}
 	// A fault that is not proven mended stays in the journal, but for one that
 	// nobody can do anything about.
@@ -204,7 +206,7 @@ func (e *Engine) proveHealed(ctx context.Context, kind chaos.Kind, step chaos.St
 		// What segtest itself mended is worth some patience.
 		defer context.AfterFunc(ctx, func() { time.AfterFunc(e.healTimeout(), cancel) })()
 	}
-	proof, err := await(limit, e.pause(), "proving that "+kind.Name+" is healed", func(ctx context.Context) (chaos.Proof, error) {
+	proof, err := e.await(limit, "proving that "+kind.Name+" is healed", func(ctx context.Context) (chaos.Proof, error) {
 		return kind.Fault.Healed(ctx, e.Env, step)
 	})
 	r.Healed = proof
@@ -220,6 +222,13 @@ func (e *Engine) end(id string, step chaos.Step) error {
 		err = errors.Join(err, e.Standby.Disarm(id))
 	}
 	return err
+}
+
+func (e *Engine) now() time.Duration {
+	if e.Now != nil {
+		return e.Now()
+	}
+	return chaos.Now()
 }
 
 func (e *Engine) undoer() chaos.Undoer {

@@ -10,6 +10,7 @@ import (
 	"github.com/segtest/segtest/chaos/kinds"
 	"github.com/segtest/segtest/chaos/profiles"
 	"github.com/segtest/segtest/fixtures/scenario"
+	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/suites/judge"
 	"github.com/segtest/segtest/suites/run"
 )
@@ -67,6 +68,25 @@ func TestScenarioReferenceIsComplete(t *testing.T) {
 	for _, p := range all {
 		if !strings.Contains(string(text), "`"+p.Name+"`") {
 			t.Errorf("profile %s is not named", p.Name)
+		}
+	}
+}
+
+// Every pattern in docs/run.md can be given to --select.
+func TestPatternsInDocs(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "run.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```\n(.*?)```").FindSubmatch(text)
+	if block == nil {
+		t.Fatal("docs/run.md shows no pattern")
+	}
+	for line := range strings.Lines(string(block[1])) {
+		pattern, what, ok := strings.Cut(line, "  ")
+		if _, err := matrix.ParsePattern(pattern); err != nil || !ok || strings.TrimSpace(what) == "" {
+			t.Errorf("%q: %v", line, err)
 		}
 	}
 }

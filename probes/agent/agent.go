@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"time"
 
@@ -62,9 +63,11 @@ func (c Config) ports() []wire.Port {
 type Agent struct {
 	identity  wire.Identity
 	listening []string
+	speaks    []matrix.Protocol
 	loop      *loop
 	ended     chan struct{}
 	started   time.Duration // nothing older is in its logs
+	tables    *tables
 	receipts  receipts
 
 	// The rest belongs to the loop.
@@ -77,21 +80,26 @@ type Agent struct {
 	maxLate  time.Duration
 }
 
-// New listens on all ports and starts the agent, or leaves nothing behind.
+// New listens on all ports of the protocols that the kernel has and starts the
+// agent, or leaves nothing behind.
 func New(c Config) (*Agent, error) {
 	boot := make([]byte, 8)
 	if _, err := unix.Getrandom(boot, 0); err != nil {
 		return nil, fmt.Errorf("choosing a boot nonce: %w", err)
 	}
-	l, err := newLoop()
+	kernel, err := openTables()
 	if err != nil {
 		return nil, fmt.Errorf("starting the agent: %w", err)
 	}
-	a := &Agent{identity: c.Identity, loop: l, ended: make(chan struct{}), started: now(), samplers: map[string]*sampler{}}
+	l, err := newLoop()
+	if err != nil {
+		kernel.close()
+		return nil, fmt.Errorf("starting the agent: %w", err)
+	}
+	a := &Agent{identity: c.Identity, loop: l, tables: kernel, speaks: spoken(), ended: make(chan struct{}), started: now(), samplers: map[string]*sampler{}}
 	a.identity.Boot = hex.EncodeToString(boot)
 	for _, p := range c.ports() {
-		if p.Protocol == matrix.SCTP {
-			err = errors.Join(err, fmt.Errorf("listening on %s: this agent does not speak SCTP", p))
+		if !slices.Contains(a.speaks, p.Protocol) {
 			continue
 		}
 		_, bad := listen(a, p, c.Bind)
@@ -100,6 +108,7 @@ func New(c Config) (*Agent, error) {
 	}
 	if err != nil {
 		l.close()
+		kernel.close()
 		return nil, fmt.Errorf("starting the agent: %w", err)
 	}
 	a.tick(now())
@@ -116,6 +125,7 @@ func New(c Config) (*Agent, error) {
 func (a *Agent) Close() {
 	a.loop.post(func() { a.loop.stopping = true })
 	<-a.ended
+	a.tables.close()
 }
 
 // tickEvery is the period of the ticker that measures the agent's own lateness.

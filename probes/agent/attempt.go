@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -22,14 +23,15 @@ const maxAnswer = 2048
 // finding is what one attempt ended with.
 type finding struct {
 	outcome matrix.Outcome
+	denial  matrix.Denial
 	detail  string
 	peer    wire.Identity
 	start   time.Duration // of the attempt
 	end     time.Duration
 }
 
-// attempt is one connection, or one datagram and the wait for its answer, from
-// a fresh source port. It ends once, by calling done, and closes its socket.
+// attempt is one connection, or one datagram or echo request and the wait for
+// its answer, from a fresh source port. It ends once, by calling done, and closes its socket.
 type attempt struct {
 	loop     *loop
 	protocol matrix.Protocol
@@ -56,20 +58,20 @@ func (a *attempt) begin() {
 		return
 	}
 	a.fd, a.start = fd, now()
-	err = unix.Connect(fd, sockaddr(a.address))
+	err = a.connect()
 	if err != nil && err != unix.EINPROGRESS { //nolint:errorlint // the kernel's errno is never wrapped
-		a.fail(err)
+		a.fail(begun, err)
 		return
 	}
 	if local, err := unix.Getsockname(fd); err == nil {
 		a.source = addrPort(local)
 	}
 	events := uint32(unix.EPOLLOUT)
-	if a.protocol == matrix.UDP {
+	if !stream(a.protocol) {
 		events = unix.EPOLLIN
-		if _, err := unix.Write(fd, []byte(a.nonce+"\n")); err != nil {
+		if _, err := unix.Write(fd, a.request()); err != nil {
 			a.source = netip.AddrPort{}
-			a.fail(err)
+			a.fail(begun, err)
 			return
 		}
 	}
@@ -78,59 +80,11 @@ func (a *attempt) begin() {
 	}
 }
 
-func (a *attempt) socket() (int, error) {
-	domain, level, opt := unix.AF_INET, unix.SOL_IP, unix.IP_RECVERR
-	if a.address.Addr().Is6() {
-		domain, level, opt = unix.AF_INET6, unix.SOL_IPV6, unix.IPV6_RECVERR
-	}
-	kind := unix.SOCK_STREAM
-	switch a.protocol {
-	case matrix.TCP:
-	case matrix.UDP:
-		kind = unix.SOCK_DGRAM
-	case matrix.SCTP:
-		return -1, fmt.Errorf("opening a socket: this agent does not speak %s", a.protocol)
-	default:
-		return -1, fmt.Errorf("opening a socket: %s is no protocol", a.protocol)
-	}
-	fd, err := unix.Socket(domain, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, fmt.Errorf("opening a socket: %w", err)
-	}
-	if err := unix.SetsockoptInt(fd, level, opt, 1); err != nil {
-		_ = unix.Close(fd)
-		return -1, fmt.Errorf("asking for ICMP errors: %w", err)
-	}
-	if kind == unix.SOCK_DGRAM {
-		if err := a.loop.sources.bind(fd, domain == unix.AF_INET6); err != nil {
-			_ = unix.Close(fd)
-			return -1, err
-		}
-	}
-	if kind == unix.SOCK_STREAM {
-		// Closing sends a reset: no TIME_WAIT here, a short conntrack entry there.
-		if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
-			_ = unix.Close(fd)
-			return -1, fmt.Errorf("asking for a reset on close: %w", err)
-		}
-	}
-	return fd, nil
-}
-
 func (a *attempt) ready(events uint32) {
-	if events&unix.EPOLLERR != 0 {
-		errno, err := unix.GetsockoptInt(a.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-		switch {
-		case err != nil:
-			a.fail(err)
-			return
-		case errno != 0:
-			a.fail(unix.Errno(errno))
-			return
-		}
-		a.note = errorQueue(a.fd) // a hint that ended nothing
+	if events&unix.EPOLLERR != 0 && a.failed() {
+		return
 	}
-	if !a.handshake && a.protocol == matrix.TCP {
+	if !a.handshake && stream(a.protocol) {
 		if events&(unix.EPOLLOUT|unix.EPOLLHUP) != 0 {
 			a.connected()
 		}
@@ -141,14 +95,40 @@ func (a *attempt) ready(events uint32) {
 	}
 }
 
+// failed ends the attempt if its socket has an error.
+func (a *attempt) failed() bool {
+	errno, err := unix.GetsockoptInt(a.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		a.fail(underway, err)
+		return true
+	}
+	return a.told(unix.Errno(errno))
+}
+
+// told takes an error that the network reported, 0 for one that the kernel has
+// only queued, and reports whether it ended the attempt. Fragmentation-needed
+// does not: the kernel sends smaller packets from then on.
+func (a *attempt) told(errno unix.Errno) bool {
+	said := errorQueue(a.fd)
+	if errno == 0 || errno == unix.EMSGSIZE {
+		errno = said.errno
+	}
+	if errno == 0 || errno == unix.EMSGSIZE {
+		a.note = cmp.Or(said.text, a.note)
+		return false
+	}
+	a.failFor(underway, errno, said)
+	return true
+}
+
 func (a *attempt) connected() {
 	if errno, err := unix.GetsockoptInt(a.fd, unix.SOL_SOCKET, unix.SO_ERROR); err != nil || errno != 0 {
-		a.fail(cmpErr(err, unix.Errno(errno)))
+		a.fail(underway, cmpErr(err, unix.Errno(errno)))
 		return
 	}
 	a.handshake = true
-	if _, err := unix.Write(a.fd, []byte(a.nonce+"\n")); err != nil {
-		a.fail(err)
+	if _, err := unix.Write(a.fd, a.request()); err != nil {
+		a.fail(underway, err)
 		return
 	}
 	a.loop.modify(a.fd, unix.EPOLLIN)
@@ -165,13 +145,20 @@ func cmpErr(err, other error) error {
 }
 
 func (a *attempt) read() {
+	if a.protocol == matrix.ICMP {
+		a.readEcho()
+		return
+	}
 	var b [maxAnswer]byte
 	n, err := unix.Read(a.fd, b[:])
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return
+	case err == unix.EMSGSIZE:
+		a.told(unix.EMSGSIZE)
+		return
 	case err != nil:
-		a.fail(err)
+		a.fail(underway, err)
 		return
 	case a.protocol == matrix.UDP:
 		a.judge(b[:n])
@@ -212,28 +199,30 @@ func who(id wire.Identity) string {
 	return fmt.Sprintf("%s (pod %s on %s)", id.Endpoint, id.PodUID, id.Node)
 }
 
-// fail ends the attempt with an error of its socket.
-func (a *attempt) fail(err error) {
-	outcome, detail := classify(err, errorQueue(a.fd))
+// fail ends the attempt with an error of its socket, failFor with one of which
+// the network said more.
+func (a *attempt) fail(at stage, err error) { a.failFor(at, err, errorQueue(a.fd)) }
+
+func (a *attempt) failFor(at stage, err error, said message) {
+	f := classify(a.protocol, at, err, said.text)
 	if a.handshake {
-		outcome, detail = matrix.HandshakeOnly, "after the handshake: "+detail
+		f = finding{outcome: matrix.HandshakeOnly, detail: "after the handshake: " + f.detail}
 	}
-	a.end(outcome, detail, wire.Identity{})
+	a.conclude(f)
 }
 
 // giveUp ends the attempt at its deadline; nothing when it has ended.
 func (a *attempt) giveUp() {
 	if a.fd >= 0 {
-		f := a.unanswered()
-		a.end(f.outcome, f.detail, f.peer)
+		a.conclude(a.unanswered())
 	}
 }
 
 // unanswered is what an attempt has seen that still waits for its answer.
 func (a *attempt) unanswered() finding {
-	f := finding{outcome: matrix.TimedOut, detail: a.note, start: a.start, end: now()}
+	f := finding{outcome: matrix.TimedOut, denial: matrix.Dropped, detail: a.note, start: a.start, end: now()}
 	if a.handshake {
-		f.outcome, f.detail = matrix.HandshakeOnly, join("nobody answered", a.note)
+		f.outcome, f.denial, f.detail = matrix.HandshakeOnly, matrix.DenialUnknown, join("nobody answered", a.note)
 	}
 	return f
 }
@@ -250,7 +239,24 @@ func (a *attempt) abandon() {
 	}
 }
 
+// linger closes the socket as soon as its handshake is complete, at the latest
+// at a time: a socket that is closed before makes its kernel reset the answer,
+// and the receiver's then forgets, unlogged, that anything had arrived.
+func (a *attempt) linger(until time.Duration) {
+	if a.fd < 0 || a.handshake || !stream(a.protocol) {
+		a.abandon()
+		return
+	}
+	a.done, a.shook = func(finding) {}, a.abandon
+	a.loop.at(until, a.abandon)
+}
+
 func (a *attempt) end(o matrix.Outcome, detail string, peer wire.Identity) {
+	a.conclude(finding{outcome: o, detail: detail, peer: peer})
+}
+
+func (a *attempt) conclude(f finding) {
 	a.abandon()
-	a.done(finding{outcome: o, detail: detail, peer: peer, start: a.start, end: now()})
+	f.start, f.end = a.start, now()
+	a.done(f)
 }

@@ -85,8 +85,11 @@ func TestOutcomes(t *testing.T) {
 		{"no address", wire.Target{Protocol: matrix.TCP, Address: "db:80", PeerUID: "x"}, matrix.LocalError, "want IP:PORT"},
 		{"no port", wire.Target{Protocol: matrix.TCP, Address: "127.0.0.1:0", PeerUID: "x"}, matrix.LocalError, "port 0"},
 		{"nobody to expect", wire.Target{Protocol: matrix.TCP, Address: other.target(0, matrix.TCP, 80).Address}, matrix.LocalError, "no pod UID"},
-		{"SCTP", other.target(0, matrix.SCTP, 80), matrix.LocalError, "does not speak SCTP"},
+		{"ICMP with a port", other.target(0, matrix.ICMP, 80), matrix.LocalError, "ICMP has no ports"},
 		{"no protocol", wire.Target{Address: "127.0.0.1:80", PeerUID: "x"}, matrix.LocalError, "no protocol"},
+	}
+	denials := map[string]matrix.Denial{
+		"no listener TCP": matrix.Reset, "no listener UDP": matrix.ICMPError, "silent": matrix.Dropped,
 	}
 	b := wire.Batch{Wait: 500 * time.Millisecond, Attempts: 2, Seed: 1}
 	const copies = 10 // of every row, in flight together
@@ -104,6 +107,9 @@ func TestOutcomes(t *testing.T) {
 		}
 		if row.want == matrix.LocalError {
 			continue
+		}
+		if want := denials[row.name]; r.Sample.Denial != want {
+			t.Errorf("%s: denied by %s, want %s", row.name, r.Sample.Denial, want)
 		}
 		if r.Sample.Start <= 0 || r.Sample.RTT <= 0 || r.Sample.Attempts < 1 || len(r.Sources) != r.Sample.Attempts {
 			t.Errorf("%s: %+v from %v", row.name, r.Sample, r.Sources)
@@ -178,8 +184,8 @@ func TestSecondAttemptWins(t *testing.T) {
 	})[0]
 	_ = c.Close()
 	<-answered
-	if r.Sample.Outcome != matrix.Connected || r.Sample.Attempts != 2 || r.Sample.RTT > long/2 {
-		t.Errorf("got %+v, want the second of two attempts to connect", r.Sample)
+	if r.Sample.Outcome != matrix.Connected || r.Sample.Attempts != 2 || r.Sample.Lost != 1 || r.Sample.RTT > long/2 {
+		t.Errorf("got %+v, want the second of two attempts to connect, and the first lost", r.Sample)
 	}
 }
 

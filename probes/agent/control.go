@@ -85,9 +85,7 @@ func (a *Agent) serve(ctx context.Context, req wire.Request, out *answers) {
 	}
 	switch {
 	case req.Hello != nil:
-		reply([]wire.Response{{Hello: &wire.HelloInfo{
-			Version: wire.Version, Identity: a.identity, Listening: a.listening, Now: now(),
-		}}}, nil)
+		reply(a.hello())
 	case req.Batch != nil:
 		a.serveBatch(ctx, req.ID, *req.Batch, out)
 	case req.Receipts != nil:
@@ -107,6 +105,18 @@ func (a *Agent) serve(ctx context.Context, req wire.Request, out *answers) {
 	default:
 		reply(nil, errors.New("reading a request: it asks for nothing that this agent knows"))
 	}
+}
+
+// hello counts what went untold before it looks at the clock: what is lost from
+// then on raises the count.
+func (a *Agent) hello() ([]wire.Response, error) {
+	untold, err := a.tables.untold()
+	if err != nil {
+		return nil, err
+	}
+	return []wire.Response{{Hello: &wire.HelloInfo{
+		Version: wire.Version, Identity: a.identity, Listening: a.listening, Speaks: a.speaks, Untold: untold, Now: now(),
+	}}}, nil
 }
 
 func (a *Agent) serveBatch(ctx context.Context, id uint64, b wire.Batch, out *answers) {
@@ -139,7 +149,7 @@ func (a *Agent) serveBatch(ctx context.Context, id uint64, b wire.Batch, out *an
 func (a *Agent) serveReceipts(ctx context.Context, id uint64, r wire.Receipts, out *answers) {
 	// The half-open ones first, then what waits to be accepted: a connection that
 	// moves on meanwhile is then seen twice and not missed.
-	half, err := halfOpen()
+	half, err := a.tables.halfOpen()
 	if err != nil {
 		out.write(true, wire.Response{ID: id, Error: err.Error()})
 		return
@@ -151,11 +161,17 @@ func (a *Agent) serveReceipts(ctx context.Context, id uint64, r wire.Receipts, o
 		return
 	}
 	truncated = truncated || r.Since > 0 && a.started > r.Since
+	// Last, so that it counts whatever the log misses.
+	untold, err := a.tables.untold()
+	if err != nil {
+		out.write(true, wire.Response{ID: id, Error: err.Error()})
+		return
+	}
 	kept = append(kept, half...)
 	for i := range kept {
 		out.write(false, wire.Response{ID: id, Receipt: &kept[i]})
 	}
-	out.write(true, wire.Response{ID: id, Done: &wire.Done{Count: len(kept), Truncated: truncated}})
+	out.write(true, wire.Response{ID: id, Untold: &untold}, wire.Response{ID: id, Done: &wire.Done{Count: len(kept) + 1, Truncated: truncated}})
 }
 
 func (a *Agent) stopSampler(ctx context.Context, name string) ([]wire.Response, error) {

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/wire"
 )
@@ -116,7 +118,7 @@ func TestPausedListenerIsWaitedFor(t *testing.T) {
 	near, far := net.Pipe()
 	defer func() { _ = near.Close() }()
 	go func() { _ = a.Handle(context.Background(), far) }()
-	var first, last wire.Response
+	var first, untold, last wire.Response
 	in := json.NewDecoder(near)
 	if err := errors.Join(json.NewEncoder(near).Encode(wire.Request{Receipts: &wire.Receipts{Since: since}}), in.Decode(&first)); err != nil {
 		t.Fatal(err)
@@ -124,7 +126,7 @@ func TestPausedListenerIsWaitedFor(t *testing.T) {
 	if first.Receipt == nil {
 		t.Fatalf("%+v, said while the listener was paused", first)
 	}
-	if err := in.Decode(&last); err != nil || last.Done == nil || last.Done.Truncated {
+	if err := errors.Join(in.Decode(&untold), in.Decode(&last)); err != nil || untold.Untold == nil || last.Done == nil || last.Done.Truncated {
 		t.Errorf("%+v, %v: a pause is told as a loss", last, err)
 	}
 }
@@ -202,5 +204,44 @@ func TestLateResultsSayWhenTheyForgot(t *testing.T) {
 	}
 	if kept, truncated := l.since(now()); len(kept) > 0 || truncated {
 		t.Errorf("later than everything: %d kept, truncated %t", len(kept), truncated)
+	}
+}
+
+// TestLingering: an attempt that nobody needs any more stays until its handshake
+// is complete or its time is over, and one without a handshake ahead of it goes.
+func TestLingering(t *testing.T) {
+	t.Parallel()
+	l, err := newLoop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	for _, row := range []struct {
+		name     string
+		attempt  attempt
+		next     func(a *attempt)
+		at, then bool // open at first, and after next
+	}{
+		{"shaking hands", attempt{protocol: matrix.TCP}, func(*attempt) {}, true, true},
+		{"its time is over", attempt{protocol: matrix.TCP}, func(*attempt) { l.timers.fire(l, now()+time.Hour) }, true, false},
+		{"connected", attempt{protocol: matrix.TCP}, (*attempt).connected, true, false},
+		{"refused", attempt{protocol: matrix.SCTP}, func(a *attempt) { a.told(unix.ECONNREFUSED) }, true, false},
+		{"waiting for the answer", attempt{protocol: matrix.TCP, handshake: true}, func(*attempt) {}, false, false},
+		{"datagram", attempt{protocol: matrix.UDP}, func(*attempt) {}, false, false},
+	} {
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := row.attempt
+		a.loop, a.fd, a.done = l, pair[0], func(finding) { t.Errorf("%s: a result", row.name) }
+		a.linger(now() + time.Minute)
+		at := a.fd >= 0
+		row.next(&a)
+		if then := a.fd >= 0; at != row.at || then != row.then {
+			t.Errorf("%s: open %t and %t, want %t and %t", row.name, at, then, row.at, row.then)
+		}
+		a.abandon()
+		_ = unix.Close(pair[1])
 	}
 }

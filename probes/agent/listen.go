@@ -22,7 +22,8 @@ const (
 	acceptsPerTurn = 64
 )
 
-// listener is one port. TCP listeners accept visits; UDP ones answer at once.
+// listener is one port. TCP and SCTP listeners accept visits; UDP ones answer at
+// once.
 type listener struct {
 	agent *Agent
 	port  wire.Port
@@ -32,10 +33,6 @@ type listener struct {
 // listen opens a port on every address of the pod, IPv6 included where the
 // kernel has it, or on one address only.
 func listen(a *Agent, port wire.Port, bind netip.Addr) (*listener, error) {
-	kind := unix.SOCK_STREAM
-	if port.Protocol == matrix.UDP {
-		kind = unix.SOCK_DGRAM
-	}
 	candidates := []netip.Addr{netip.IPv6Unspecified(), netip.IPv4Unspecified()}
 	if bind.IsValid() {
 		candidates = []netip.Addr{bind}
@@ -43,7 +40,7 @@ func listen(a *Agent, port wire.Port, bind netip.Addr) (*listener, error) {
 	var fd int
 	var err error
 	for _, addr := range candidates {
-		fd, err = bound(kind, netip.AddrPortFrom(addr, port.Number))
+		fd, err = bound(port.Protocol, netip.AddrPortFrom(addr, port.Number))
 		if !errors.Is(err, unix.EAFNOSUPPORT) && !errors.Is(err, unix.EADDRNOTAVAIL) {
 			break
 		}
@@ -51,7 +48,7 @@ func listen(a *Agent, port wire.Port, bind netip.Addr) (*listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", port, err)
 	}
-	if kind == unix.SOCK_STREAM {
+	if stream(port.Protocol) {
 		if err := unix.Listen(fd, backlog); err != nil {
 			_ = unix.Close(fd)
 			return nil, fmt.Errorf("listening on %s: %w", port, err)
@@ -67,17 +64,20 @@ func listen(a *Agent, port wire.Port, bind netip.Addr) (*listener, error) {
 
 // bound is a socket with a local address. A UDP socket is told to which local
 // address each datagram came, so that it answers from that one.
-func bound(kind int, at netip.AddrPort) (int, error) {
-	domain := unix.AF_INET
-	options := [][3]int{{unix.SOL_IP, unix.IP_PKTINFO, 1}}
+func bound(p matrix.Protocol, at netip.AddrPort) (int, error) {
+	var options [][3]int
 	if at.Addr().Is6() {
-		domain = unix.AF_INET6
-		options = [][3]int{{unix.SOL_IPV6, unix.IPV6_V6ONLY, 0}, {unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, 1}}
+		options = append(options, [3]int{unix.SOL_IPV6, unix.IPV6_V6ONLY, 0})
 	}
-	if kind == unix.SOCK_STREAM {
+	switch {
+	case stream(p):
 		options = append(options, [3]int{unix.SOL_SOCKET, unix.SO_REUSEADDR, 1})
+	case at.Addr().Is6():
+		options = append(options, [3]int{unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, 1})
+	default:
+		options = append(options, [3]int{unix.SOL_IP, unix.IP_PKTINFO, 1})
 	}
-	fd, err := unix.Socket(domain, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := newSocket(p, at.Addr().Is6())
 	if err != nil {
 		return -1, err
 	}
@@ -108,7 +108,7 @@ func (l *listener) ready(uint32) {
 		case err != nil:
 			return // nothing more to accept, or a visitor that is gone already
 		}
-		l.agent.receipts.add(wire.Port{Protocol: matrix.TCP, Number: l.port.Number}, addrPort(from))
+		l.agent.receipts.add(l.port, addrPort(from))
 		l.welcome(fd)
 	}
 }
@@ -146,7 +146,7 @@ func (l *listener) answerDatagrams() {
 		if err != nil {
 			return
 		}
-		l.agent.receipts.add(wire.Port{Protocol: matrix.UDP, Number: l.port.Number}, addrPort(from))
+		l.agent.receipts.add(l.port, addrPort(from))
 		nonce, ok := nonceOf(data[:n])
 		if !ok {
 			continue

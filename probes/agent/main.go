@@ -31,13 +31,14 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return 2
 	}
 	var err error
+	socket := wire.SocketName(os.Getenv(wire.EnvPodUID))
 	switch args[0] {
 	case "serve":
 		err = serve(os.Getenv)
 	case "relay":
-		err = Relay(wire.SocketName, stdin, stdout)
+		err = Relay(socket, stdin, stdout)
 	case "ready":
-		err = ready(wire.SocketName, os.Getenv)
+		err = ready(socket, os.Getenv)
 	case "version":
 		_, err = fmt.Fprintf(stdout, "segtest-agent protocol %d\n", wire.Version)
 	default:
@@ -67,17 +68,24 @@ func serve(getenv func(string) string) error {
 		return err
 	}
 	// The socket opens last: who is answered finds every port open.
-	socket, err := net.Listen("unix", wire.SocketName) //nolint:noctx // a local socket, bounded by its deadline
+	socket, err := net.Listen("unix", wire.SocketName(config.Identity.PodUID)) //nolint:noctx // a local socket, bounded by its deadline
 	if err != nil {
 		return fmt.Errorf("listening for the harness: %w", err)
 	}
 	context.AfterFunc(ctx, func() { _ = socket.Close() })
 	for {
 		conn, err := socket.Accept()
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return nil // the process ends now, and the kernel closes what is open
-		}
-		if err != nil {
+		case errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE):
+			// The kernel keeps the harness until there is room; what listens stays.
+			select {
+			case <-time.After(acceptPause):
+			case <-ctx.Done():
+			}
+			continue
+		case err != nil:
 			return fmt.Errorf("listening for the harness: %w", err)
 		}
 		go func() { _ = a.Handle(ctx, conn) }() // the harness sees the same error from its side
@@ -151,7 +159,7 @@ func ready(socket string, getenv func(string) string) error {
 		return errors.New("reading the agent's answer: it does not say who it is")
 	}
 	for _, p := range config.ports() {
-		if !slices.Contains(answer.Hello.Listening, p.String()) {
+		if slices.Contains(answer.Hello.Speaks, p.Protocol) && !slices.Contains(answer.Hello.Listening, p.String()) {
 			return fmt.Errorf("asking the agent: it does not listen on %s", p)
 		}
 	}

@@ -52,10 +52,12 @@ func check(t wire.Target) (netip.AddrPort, error) {
 	if err != nil {
 		return address, fmt.Errorf("parsing target address %q: want IP:PORT", t.Address)
 	}
-	if address.Port() == 0 {
+	switch echo := t.Protocol == matrix.ICMP; {
+	case echo && address.Port() != 0:
+		return address, fmt.Errorf("parsing target address %q: ICMP has no ports, want port 0", t.Address)
+	case !echo && address.Port() == 0:
 		return address, fmt.Errorf("parsing target address %q: port 0 cannot be reached", t.Address)
-	}
-	if t.PeerUID == "" {
+	case !echo && t.PeerUID == "":
 		return address, fmt.Errorf("trying %s: no pod UID to expect was given", t.Address)
 	}
 	return netip.AddrPortFrom(address.Addr().Unmap(), address.Port()), nil
@@ -126,7 +128,7 @@ func (p *probe) settle() {
 	switch {
 	case !answered && (p.attempts > 0 || p.waiting() > 0):
 	case p.held:
-		p.abandon()
+		p.letGo()
 	default:
 		p.finish()
 	}
@@ -182,17 +184,29 @@ func (p *probe) shook() {
 
 // abandon closes everything without a result.
 func (p *probe) abandon() {
-	p.ended = true
-	p.loop.cancel(p.deadline)
-	p.loop.cancel(p.again)
+	p.close()
 	for _, a := range p.open {
 		a.abandon()
 	}
 }
 
+// letGo ends a probe that needs none of its attempts any more.
+func (p *probe) letGo() {
+	p.close()
+	for _, a := range p.open {
+		a.linger(p.began + p.wait + p.hold)
+	}
+}
+
+func (p *probe) close() {
+	p.ended = true
+	p.loop.cancel(p.deadline)
+	p.loop.cancel(p.again)
+}
+
 func (p *probe) finish() {
 	r := p.result()
-	p.abandon()
+	p.letGo()
 	p.done(r)
 }
 
@@ -200,11 +214,22 @@ func (p *probe) result() wire.Result {
 	return wire.Result{Flow: p.target.Flow, Sample: p.sample(), Sources: p.sources, Peer: p.best.peer}
 }
 
+// lost counts the attempts that have no answer where a later one has it.
+func (p *probe) lost() int {
+	n := 0
+	for _, a := range p.open {
+		if p.best.outcome == matrix.Connected && a.fd >= 0 && !a.handshake && a.start < p.best.start {
+			n++
+		}
+	}
+	return n
+}
+
 // sample is the best finding. Silence counts from the first attempt on.
 func (p *probe) sample() matrix.Sample {
 	s := matrix.Sample{
 		Outcome: p.best.outcome, Start: p.best.start, RTT: p.best.end - p.best.start,
-		Attempts: p.sent + p.waiting(), Detail: p.best.detail,
+		Attempts: p.sent + p.waiting(), Lost: p.lost(), Denial: p.best.denial, Detail: p.best.detail,
 	}
 	if s.Outcome == matrix.TimedOut {
 		s.Start, s.RTT = p.began, p.best.end-p.began

@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -63,28 +61,6 @@ func (r *receipts) since(t time.Duration) ([]wire.Receipt, bool) {
 		}
 	}
 	return out, r.lost > 0 && r.lost >= t
-}
-
-// halfOpen reads the connections that the kernel knows and nobody accepted
-// yet: somebody's SYN arrived.
-func halfOpen() ([]wire.Receipt, error) {
-	var all []wire.Receipt
-	for _, path := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
-		f, err := os.Open(path)
-		if errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(path, "6") {
-			continue // a kernel without IPv6
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading half-open connections: %w", err)
-		}
-		found, err := parseHalfOpen(f, now())
-		_ = f.Close()
-		if err != nil {
-			return nil, fmt.Errorf("reading half-open connections in %s: %w", path, err)
-		}
-		all = append(all, found...)
-	}
-	return all, nil
 }
 
 // stateSynRecv is TCP_SYN_RECV in /proc/net/tcp.

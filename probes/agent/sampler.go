@@ -13,8 +13,8 @@ import (
 // The waits of one sample are under the second after which TCP would send a
 // second SYN, so that a sample is a point in time.
 const (
-	tcpSampleDeadline = 400 * time.Millisecond
-	udpSampleDeadline = 300 * time.Millisecond
+	streamSampleDeadline   = 400 * time.Millisecond
+	datagramSampleDeadline = 300 * time.Millisecond
 )
 
 // maxRuns bounds the memory of one series. What does not fit is Unknown.
@@ -165,7 +165,10 @@ func (t *track) begin() {
 	p.done = func(r wire.Result) {
 		s := r.Sample
 		k.ended = true
-		k.Run = wire.Run{Outcome: s.Outcome, Detail: s.Detail, Starved: s.Starved, Count: 1, First: s.Start, Last: s.Start, End: s.Start + s.RTT}
+		k.Run = wire.Run{
+			Outcome: s.Outcome, Denial: s.Denial, Detail: s.Detail, Starved: s.Starved,
+			Count: 1, First: s.Start, Last: s.Start, End: s.Start + s.RTT,
+		}
 		t.flush()
 		t.sampler.deliver()
 	}
@@ -173,12 +176,12 @@ func (t *track) begin() {
 }
 
 func sampleDeadline(asked time.Duration, p matrix.Protocol) time.Duration {
-	limit := tcpSampleDeadline
+	limit := streamSampleDeadline
 	if asked > 0 {
 		limit = asked
 	}
-	if p == matrix.UDP {
-		limit = min(limit, udpSampleDeadline)
+	if !stream(p) {
+		limit = min(limit, datagramSampleDeadline)
 	}
 	return limit
 }
@@ -194,13 +197,13 @@ func (t *track) flush() {
 // extend appends a run of one sample, or lengthens the last run by it.
 func extend(runs []wire.Run, r wire.Run) []wire.Run {
 	if len(runs) >= maxRuns {
-		r.Outcome, r.Detail = matrix.Unknown, "the series changed too often to be kept"
+		r.Outcome, r.Denial, r.Detail = matrix.Unknown, matrix.DenialUnknown, "the series changed too often to be kept"
 	}
 	n := len(runs)
 	if n > 0 && r.First < runs[n-1].Last { // missed, and the one before it started later than due
 		r.First, r.Last, r.End = runs[n-1].Last, runs[n-1].Last, max(r.End, runs[n-1].Last)
 	}
-	if n > 0 && runs[n-1].Outcome == r.Outcome && runs[n-1].Detail == r.Detail && runs[n-1].Starved == r.Starved {
+	if n > 0 && runs[n-1].Outcome == r.Outcome && runs[n-1].Denial == r.Denial && runs[n-1].Detail == r.Detail && runs[n-1].Starved == r.Starved {
 		last := &runs[n-1]
 		last.Count++
 		last.Last = r.Last

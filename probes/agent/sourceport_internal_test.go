@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"net/netip"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -18,7 +19,7 @@ func TestSourcePortsGoInACircle(t *testing.T) {
 			t.Fatal(err)
 		}
 		held = append(held, fd)
-		if err := ports.bind(fd, false); err != nil {
+		if err := ports.bind(fd, netip.IPv4Unspecified()); err != nil {
 			t.Fatal(err)
 		}
 		local, err := unix.Getsockname(fd)
@@ -33,7 +34,7 @@ func TestSourcePortsGoInACircle(t *testing.T) {
 		t.Fatal(err)
 	}
 	held = append(held, fd)
-	if err := again.bind(fd, false); err != nil {
+	if err := again.bind(fd, netip.IPv4Unspecified()); err != nil {
 		t.Fatal(err)
 	}
 	local, err := unix.Getsockname(fd)

@@ -19,12 +19,13 @@ func TestStarvedTryIsMarked(t *testing.T) {
 	}
 }
 
-func TestStarvedSamplesAreRunsOfTheirOwn(t *testing.T) {
+func TestUnlikeSamplesAreRunsOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	var runs []wire.Run
-	for i, starved := range []bool{false, false, true, false} {
-		runs = extend(runs, wire.Run{Outcome: matrix.TimedOut, Starved: starved, Count: 1, First: now() + 1, Last: now() + 1, End: now() + 1})
-		if want := []int{1, 1, 2, 3}[i]; len(runs) != want {
+	for i, r := range []wire.Run{{}, {}, {Starved: true}, {}, {Denial: matrix.Dropped}, {Denial: matrix.Dropped}, {Denial: matrix.ICMPError}} {
+		r.Outcome, r.Count, r.First, r.Last, r.End = matrix.TimedOut, 1, now()+1, now()+1, now()+1
+		runs = extend(runs, r)
+		if want := []int{1, 1, 2, 3, 4, 4, 5}[i]; len(runs) != want {
 			t.Errorf("%d runs after sample %d, want %d", len(runs), i, want)
 		}
 	}

@@ -36,28 +36,34 @@ func (e Endpoint) Name() string {
 	return name
 }
 
-// Protocol is a transport protocol. The zero value is no protocol and is
-// valid nowhere.
+// Protocol is what a Flow speaks. The zero value is no protocol and is valid
+// nowhere.
 type Protocol uint8
 
-// The protocols that a NetworkPolicy can name.
+// The protocols. A NetworkPolicy can name the first three; ICMP is an echo
+// request and its reply, and has no ports.
 const (
 	TCP Protocol = iota + 1
 	UDP
 	SCTP
+	ICMP
 )
 
-var protocolNames = names[Protocol]{"", "TCP", "UDP", "SCTP"} //nolint:gochecknoglobals // constant table
+var protocolNames = names[Protocol]{"", "TCP", "UDP", "SCTP", "ICMP"} //nolint:gochecknoglobals // constant table
+
+// HasPorts reports that a flow of this protocol has a port.
+func (p Protocol) HasPorts() bool { return p == TCP || p == UDP || p == SCTP }
 
 func (p Protocol) String() string                { return protocolNames.of(p) }
 func (p Protocol) MarshalText() ([]byte, error)  { return protocolNames.marshal(p) }
 func (p *Protocol) UnmarshalText(b []byte) error { return protocolNames.unmarshal(p, b, "protocol") }
 
-// ParseProtocol reads "TCP", "UDP" or "SCTP"; anything else is no protocol.
+// ParseProtocol reads the protocol of a port: "TCP", "UDP" or "SCTP". Anything
+// else is none, ICMP too.
 func ParseProtocol(s string) (Protocol, bool) {
 	var p Protocol
 	err := p.UnmarshalText([]byte(s))
-	return p, err == nil && p != 0
+	return p, err == nil && p.HasPorts()
 }
 
 // Way is the kind of address that a Flow is addressed to. The zero value is
@@ -93,7 +99,7 @@ func (f *Family) UnmarshalText(b []byte) error { return familyNames.unmarshal(f,
 
 // Flow is one question to the network: may From open Protocol/Port on To?
 // Port is the number on which the target's containers listen (or the service
-// port when Way is ServiceIP), 1 to 65535. Flow is comparable.
+// port when Way is ServiceIP), 1 to 65535, and 0 for ICMP. Flow is comparable.
 type Flow struct {
 	From     Endpoint `json:"from"`
 	To       Endpoint `json:"to"`
@@ -104,11 +110,14 @@ type Flow struct {
 }
 
 // String is the form that reports and the --select flag use, for example
-// "shop/web-0 → shop/db-0 TCP/5432". Way and Family follow where they are not
-// the default: "… TCP/80 service ipv6".
+// "shop/web-0 → shop/db-0 TCP/5432" or "shop/web-0 → shop/db-0 ICMP". Way and
+// Family follow where they are not the default: "… TCP/80 service ipv6".
 func (f Flow) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s → %s %s/%d", f.From, f.To, f.Protocol, f.Port)
+	fmt.Fprintf(&b, "%s → %s %s", f.From, f.To, f.Protocol)
+	if f.Protocol != ICMP {
+		fmt.Fprintf(&b, "/%d", f.Port)
+	}
 	if f.Way != PodIP {
 		b.WriteString(" " + f.Way.String())
 	}
@@ -125,24 +134,38 @@ func ParseFlow(s string) (Flow, error) {
 		return Flow{}, fmt.Errorf("parsing flow %q: want FROM → TO PROTOCOL/PORT, for example %q", s, "shop/web-0 → shop/db-0 TCP/5432")
 	}
 	f := Flow{From: Endpoint(fields[0]), To: Endpoint(fields[1])}
-	proto, port, ok := strings.Cut(fields[2], "/")
-	if !ok {
-		return Flow{}, fmt.Errorf("parsing flow %q: %q is not PROTOCOL/PORT", s, fields[2])
-	}
-	if err := f.Protocol.UnmarshalText([]byte(strings.ToUpper(proto))); err != nil {
+	if err := f.readPort(fields[2]); err != nil {
 		return Flow{}, fmt.Errorf("parsing flow %q: %w", s, err)
 	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 {
-		return Flow{}, fmt.Errorf("parsing flow %q: port %q is not a number from 1 to 65535", s, port)
-	}
-	f.Port = uint16(n)
 	for _, word := range fields[3:] {
 		if f.Way.UnmarshalText([]byte(word)) != nil && f.Family.UnmarshalText([]byte(word)) != nil {
 			return Flow{}, fmt.Errorf("parsing flow %q: %q is neither a way nor an IP family", s, word)
 		}
 	}
 	return f, nil
+}
+
+// readPort reads "TCP/5432" or "ICMP".
+func (f *Flow) readPort(word string) error {
+	proto, port, ok := strings.Cut(word, "/")
+	if !ok && !strings.EqualFold(proto, ICMP.String()) {
+		return fmt.Errorf("%q is not PROTOCOL/PORT, nor ICMP", word)
+	}
+	if err := f.Protocol.UnmarshalText([]byte(strings.ToUpper(proto))); err != nil {
+		return err
+	}
+	if f.Protocol == ICMP {
+		if ok {
+			return fmt.Errorf("%q has a port, and ICMP has none", word)
+		}
+		return nil
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return fmt.Errorf("port %q is not a number from 1 to 65535", port)
+	}
+	f.Port = uint16(n)
+	return nil
 }
 
 // Compare orders flows by From, To, Port, Protocol, Way, Family.

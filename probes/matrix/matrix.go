@@ -17,10 +17,16 @@ type Sample struct {
 	RTT time.Duration `json:"rtt"`
 	// Attempts counts the connections or datagrams that were tried.
 	Attempts int `json:"attempts,omitempty"`
+	// Lost counts the attempts that had no answer when a later one had it: their
+	// packets were lost, not denied.
+	Lost int `json:"lost,omitempty"`
+	// Denial is how a blocked probe was told so.
+	Denial Denial `json:"denial,omitempty"`
 	// Starved says that the prober itself was frozen or starved for a good part of
 	// the probe: silence may be its own.
 	Starved bool `json:"starved,omitempty"`
-	// Detail says more: the error number, the ICMP code, who answered instead.
+	// Detail says more: the error number, the ICMP type and code, who answered
+	// instead.
 	Detail string `json:"detail,omitempty"`
 }
 

@@ -19,9 +19,10 @@ func TestZeroValuesClaimNothing(t *testing.T) {
 		v matrix.Verdict
 		o matrix.Outcome
 		i matrix.Intent
+		d matrix.Denial
 	)
-	if v != matrix.Inconclusive || o != matrix.Unknown || i != matrix.Unstated {
-		t.Errorf("zero values are %v, %v, %v", v, o, i)
+	if v != matrix.Inconclusive || o != matrix.Unknown || i != matrix.Unstated || d != matrix.DenialUnknown {
+		t.Errorf("zero values are %v, %v, %v, %v", v, o, i, d)
 	}
 	if o.Passed() || o.Blocked() {
 		t.Errorf("Unknown reads as passed (%t) or blocked (%t)", o.Passed(), o.Blocked())
@@ -95,7 +96,8 @@ func TestParseFlowErrors(t *testing.T) {
 		"":                       "want FROM",
 		"a/b → c/d":              "want FROM",
 		"a/b → c/d 80":           "not PROTOCOL/PORT",
-		"a/b → c/d ICMP/8":       `"ICMP" is not a protocol`,
+		"a/b → c/d GRE/8":        `"GRE" is not a protocol`,
+		"a/b → c/d ICMP/8":       "ICMP has none",
 		"a/b → c/d TCP/0":        "not a number from 1",
 		"a/b → c/d TCP/70000":    "not a number from 1",
 		"a/b → c/d TCP/80 radio": "neither a way nor an IP family",
@@ -173,6 +175,9 @@ func randomFlows(n int) []matrix.Flow {
 			Port:     uint16(1 + rng.IntN(65535)),
 			Way:      matrix.Way(rng.IntN(2)),
 			Family:   matrix.Family(rng.IntN(2)),
+		}
+		if i%5 == 0 {
+			flows[i].Protocol, flows[i].Port = matrix.ICMP, 0
 		}
 	}
 	return flows

@@ -67,6 +67,25 @@ func (o Outcome) Blocked() bool {
 	return false
 }
 
+// Denial is how a blocked flow showed it to its sender. The zero value
+// says that it was not blocked, or that nothing tells how.
+type Denial uint8
+
+// The denials. Sample.Detail has the ICMP message and who sent it.
+const (
+	DenialUnknown Denial = iota
+	Dropped              // silence
+	Reset                // a TCP reset or an SCTP abort
+	ICMPError            // an ICMP or ICMPv6 error of the network
+	LocalRoute           // the sender's own routes lead nowhere
+)
+
+var denialNames = names[Denial]{"unknown", "drop", "reset", "icmp", "route"} //nolint:gochecknoglobals // constant table
+
+func (d Denial) String() string                { return denialNames.of(d) }
+func (d Denial) MarshalText() ([]byte, error)  { return denialNames.marshal(d) }
+func (d *Denial) UnmarshalText(b []byte) error { return denialNames.unmarshal(d, b, "denial") }
+
 // Verdict is what the evidence means. The zero value is Inconclusive: what
 // nobody judged is not a pass.
 type Verdict uint8

@@ -58,7 +58,7 @@ func (s *scorer) complete(c change, family matrix.Family) change {
 	switch {
 	case c.Before == matrix.Undefined || c.After == matrix.Undefined:
 		c.rank = open
-	case !expressible(from) || !expressible(to) || !asked && port.Protocol == matrix.SCTP:
+	case !expressible(from) || !expressible(to) || port.Protocol == matrix.SCTP && (!asked || !declares(to.pod, port)):
 		c.rank = foreign
 	case !asked && to.outside == nil && c.Declared == matrix.Unstated:
 		c.rank = unasked
@@ -70,6 +70,11 @@ func (s *scorer) complete(c change, family matrix.Family) change {
 		c.rank = violated
 	}
 	return c
+}
+
+// declares reports that the pod declares the port, of any name.
+func declares(pod *oracle.Pod, port oracle.Port) bool {
+	return slices.ContainsFunc(pod.Ports, func(p oracle.Port) bool { return p.Protocol == port.Protocol && p.Port == port.Port })
 }
 
 // expressible reports that a scenario can hold a workload of the group. It cannot
@@ -131,7 +136,7 @@ func (s *scorer) rule(c change) (string, bool) {
 	from, to := s.groups[c.from], s.groups[c.to]
 	port := fmt.Sprintf("%s/%d", c.Flow.Protocol, c.Flow.Port)
 	stated := []oracle.Port{s.ports[c.port]}
-	if to.outside == nil && !slices.ContainsFunc(to.pod.Ports, func(p oracle.Port) bool { return p.Protocol == c.Flow.Protocol && p.Port == c.Flow.Port }) {
+	if to.outside == nil && !declares(to.pod, s.ports[c.port]) {
 		port = c.Flow.Protocol.String() + "/any"
 		stated = slices.DeleteFunc(slices.Clone(s.asked(from, to)), func(p oracle.Port) bool { return p.Protocol != c.Flow.Protocol })
 	}

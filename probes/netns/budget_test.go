@@ -18,7 +18,7 @@ const (
 // TestSize needs no namespace: it builds the agent and looks.
 func TestSize(t *testing.T) {
 	t.Parallel()
-	info, err := os.Stat(binary(t))
+	info, err := os.Stat(executable(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func BenchmarkPass(b *testing.B) {
 				most = max(most, h.Stats.RSSBytes)
 			}
 			b.ReportMetric(float64(most)/(1<<20), "MiB-resident")
-			if info, err := os.Stat(binary(b)); err == nil {
+			if info, err := os.Stat(executable(b)); err == nil {
 				b.ReportMetric(float64(info.Size())/(1<<20), "MiB-binary")
 			}
 		})

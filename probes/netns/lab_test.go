@@ -42,6 +42,12 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if ports := os.Getenv(envHold); ports != "" {
+		if err := holdPorts(ports, os.Stdin, os.Stdout); err != nil {
+			panic(err)
+		}
+		return
+	}
 	code := m.Run()
 	if built.path != "" {
 		_ = os.RemoveAll(filepath.Dir(built.path))
@@ -49,8 +55,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// binary is the agent as a pod runs it.
-func binary(t testing.TB) string {
+// executable is the agent as a pod runs it.
+func executable(t testing.TB) string {
 	t.Helper()
 	built.once.Do(func() {
 		dir, err := os.MkdirTemp("", "segtest-agent-")
@@ -82,7 +88,7 @@ func need(t testing.TB) {
 	if os.Geteuid() != 0 {
 		t.Fatal("SEGTEST_NETNS=1 needs root: it creates network namespaces")
 	}
-	for tool, from := range map[string]string{"ip": "iproute2", "nft": "nftables", "setpriv": "util-linux", "sysctl": "procps"} {
+	for tool, from := range map[string]string{"ip": "iproute2", "nft": "nftables", "setpriv": "util-linux", "prlimit": "util-linux", "sysctl": "procps"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Fatalf("SEGTEST_NETNS=1 needs the program %s: install the package %s", tool, from)
 		}
@@ -102,7 +108,7 @@ type lab struct {
 
 const (
 	sender, router, receiver = "a", "r", "b"
-	port                     = 80 // of both agents, TCP and UDP; low, and they are not root
+	port                     = 80 // of both agents, each protocol; low, and they are not root
 	canary                   = 9
 )
 
@@ -120,7 +126,7 @@ func newLab(t testing.TB) *lab {
 	})
 	for _, ns := range []string{sender, router, receiver} {
 		l.run("", "ip", "netns", "add", l.name+ns)
-		l.in(ns, "sysctl", "-qw", "net.ipv4.ip_unprivileged_port_start=0")
+		l.in(ns, "sysctl", "-qw", "net.ipv4.ip_unprivileged_port_start=0", "net.ipv4.ping_group_range=65532 65532")
 		l.in(ns, "ip", "link", "set", "lo", "up")
 	}
 	for i, ns := range []string{sender, receiver} {
@@ -213,10 +219,10 @@ func (l *lab) start(m prober.Member) {
 
 func (l *lab) agent(m prober.Member, verb string) *exec.Cmd {
 	cmd := exec.Command("ip", "netns", "exec", l.name+m.Node, "setpriv", "--reuid=65532", "--regid=65532",
-		"--clear-groups", "--bounding-set=-all", "--no-new-privs", binary(l.t), verb)
+		"--clear-groups", "--bounding-set=-all", "--no-new-privs", executable(l.t), verb)
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), wire.EnvWorkload + "=" + string(m.Endpoint), wire.EnvPodUID + "=" + m.PodUID, wire.EnvNode + "=" + m.Node,
-		fmt.Sprintf("%s=TCP/%d,UDP/%d", wire.EnvListen, port, port), fmt.Sprintf("%s=%d", wire.EnvCanary, canary),
+		fmt.Sprintf("%s=TCP/%d,UDP/%d,SCTP/%d", wire.EnvListen, port, port, port), fmt.Sprintf("%s=%d", wire.EnvCanary, canary),
 	}
 	return cmd
 }
@@ -327,10 +333,12 @@ func (l *lab) questions(n int, family matrix.Family, to uint16, protocols ...mat
 	}
 	var all []prober.Question
 	for _, p := range protocols {
+		address := fmt.Sprintf("%s:%d", ip, to)
+		if !p.HasPorts() {
+			address = ip + ":0"
+		}
 		for range n {
-			all = append(all, prober.Question{
-				Flow: len(all), From: "lab/a", To: []matrix.Endpoint{"lab/b"}, Protocol: p, Address: fmt.Sprintf("%s:%d", ip, to),
-			})
+			all = append(all, prober.Question{Flow: len(all), From: "lab/a", To: []matrix.Endpoint{"lab/b"}, Protocol: p, Address: address})
 		}
 	}
 	return all

@@ -14,25 +14,35 @@ import (
 	"github.com/segtest/segtest/probes/prober"
 )
 
-// eavesdropper calls heard when the agents have said something, once.
+// eavesdropper does something, once, when it has heard an agent say a word, and
+// before the harness has.
 type eavesdropper struct {
 	*lab
-	word  string
-	heard func()
+	words map[string]func()
 }
 
 func (e eavesdropper) Dial(ctx context.Context, ep matrix.Endpoint) (io.ReadWriteCloser, error) {
 	rwc, err := e.lab.Dial(ctx, ep)
 	if r, ok := rwc.(*relay); ok {
-		r.Reader = io.TeeReader(r.Reader, e)
+		r.Reader = io.TeeReader(r.Reader, &ear{words: e.words})
 	}
 	return rwc, err
 }
 
-func (e eavesdropper) Write(b []byte) (int, error) {
-	if bytes.Contains(b, []byte(e.word)) {
-		e.heard()
+// ear listens to one stream.
+type ear struct {
+	words map[string]func()
+	last  []byte // the end of what it heard, in which a word may have begun
+}
+
+func (e *ear) Write(b []byte) (int, error) {
+	heard := append(e.last, b...)
+	for word, do := range e.words {
+		if bytes.Contains(heard, []byte(word)) {
+			do()
+		}
 	}
+	e.last = bytes.Clone(heard[max(0, len(heard)-40):])
 	return len(b), nil
 }
 
@@ -70,7 +80,7 @@ func TestDelayedDelivery(t *testing.T) {
 					t.Errorf("delivering: %v: %s", err, out)
 				}
 			})
-			f := l.fleetOver(eavesdropper{l, matrix.TimedOut.String(), deliver})
+			f := l.fleetOver(eavesdropper{l, map[string]func(){matrix.TimedOut.String(): deliver}})
 			p := prober.Plan{Questions: l.questions(20, matrix.IPv4, port, row.protocol), Wait: prober.MinDenyWait, MaxWait: prober.MaxDenyWait}
 			for _, c := range l.pass(f, p) {
 				if c.Sample.Outcome != row.want || c.Evidence.Arrived != (row.want == matrix.OneWay) {

@@ -41,6 +41,7 @@ const (
 	twoPorts                // a name that two ports of the receiver bear
 	hostPort                // a name for a port of a pod in its node's network
 	whosePort               // a named port at a block
+	notOfICMP               // a NetworkPolicy and ICMP
 )
 
 // or is yes where one is; the first maybe gives the reason.

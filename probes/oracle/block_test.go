@@ -58,6 +58,18 @@ func blockRows() []row {
 			nil,
 		},
 		{
+			"07 a block that leaves all of itself out, in parts", from(`{ipBlock: {cidr: 0.0.0.0/0, except: [128.0.0.0/1, 0.0.0.0/2, 64.0.0.0/2]}}, {ipBlock: {cidr: "::/0", except: ["::/1", "8000::/1"]}}`),
+			want{"y/a → x/a TCP/80": deny, "y/a → x/a TCP/80 ipv6": deny},
+			want{"y/a → x/a TCP/80": deny, "y/a → x/a TCP/80 ipv6": deny},
+			nil,
+		},
+		{
+			"07 a block that leaves all but one address out", from(`{ipBlock: {cidr: 10.0.0.4/30, except: [10.0.0.5/32, 10.0.0.6/31]}}`),
+			want{"y/a → x/a TCP/80": allow, "y/b → x/a TCP/80": deny},
+			want{"y/a → x/a TCP/80": undefined, "y/b → x/a TCP/80": undefined},
+			nil,
+		},
+		{
 			"07 except does not deny what another rule allows",
 			[]string{
 				`x/p: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.4/32]}}]}, {from: [{namespaceSelector: {matchLabels: {ns: "y"}}}]}]}`,

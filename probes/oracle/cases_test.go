@@ -57,7 +57,7 @@ func TestCornerCases(t *testing.T) {
 }
 
 func cornerRows() []row {
-	return slices.Concat(isolationRows(), selectorRows(), portRows(), blockRows(), hostRows(), serviceRows(), tierRows(), clusterPeerRows())
+	return slices.Concat(isolationRows(), selectorRows(), portRows(), icmpRows(), blockRows(), hostRows(), serviceRows(), tierRows(), clusterPeerRows())
 }
 
 // outside are the cases that no oracle can decide, because they are about time,
@@ -66,7 +66,6 @@ func outside() map[int]string {
 	return map[int]string{
 		16: "a World holds slots, not pods that ended: who gets their address is known only on a running cluster",
 		24: "what an unanswered datagram proves is the prober's business; the oracle says only what policies allow",
-		25: "a Flow is TCP, UDP or SCTP: nobody can ask about ICMP, which NetworkPolicies do not speak of",
 		26: "whether somebody listens on a port is no question of policies",
 		31: "a policy says that a flow is denied, not in which way the sender learns of it",
 		36: "whether a name resolves is the prober's business, and so is the difference to a denied flow",

@@ -41,6 +41,8 @@ func TestStrangersAndMalformedFlowsAreUndefined(t *testing.T) {
 		{matrix.Flow{From: "x/a", To: "world/2001:db8::1", Protocol: matrix.TCP, Port: 80}, "2001:db8::1 is no ipv4 address"},
 		{matrix.Flow{From: "x/a", To: "x/b", Port: 80}, "a flow needs a protocol"},
 		{matrix.Flow{From: "x/a", To: "x/b", Protocol: matrix.TCP}, "a port from 1 to 65535"},
+		{matrix.Flow{From: "x/a", To: "x/b", Protocol: matrix.ICMP, Port: 80}, "ICMP has none"},
+		{matrix.Flow{From: "x/a", To: "x/web", Protocol: matrix.ICMP, Way: matrix.ServiceIP}, "Service x/web forwards ports, and ICMP has none"},
 		{matrix.Flow{From: "x/a", To: "x/b", Protocol: matrix.TCP, Port: 80, Family: 7}, "a known IP family"},
 		{matrix.Flow{From: "x/a", To: "x/b", Protocol: 7, Port: 80}, "a flow needs a protocol"},
 	} {

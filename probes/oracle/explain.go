@@ -62,7 +62,11 @@ func (o *Oracle) steps(q *question, half Half, n names) []Step {
 			allowed = max(allowed, a.is)
 			add(p.tier.String(), r.by[0], a.is, r.word(p), o.lexicon.why(q, r, a, n))
 		}
-		if p.tier == tierNetwork {
+		switch {
+		case p.tier != tierNetwork:
+		case q.protocol == matrix.ICMP:
+			add(p.tier.String(), p.whole, maybe, "Deny", silent)
+		default:
 			add(p.tier.String(), p.whole, allowed.not(), "Deny", whole(subject, q.direction, allowed))
 		}
 	}
@@ -110,7 +114,10 @@ func (l *lexicon) why(q *question, r *rule, a answer, n names) string {
 	if who.is == no {
 		return fmt.Sprintf("%s is none of: %s", peer, l.peersText(r))
 	}
-	port := fmt.Sprintf("%s/%d", q.protocol, q.number)
+	port := q.protocol.String()
+	if q.protocol.HasPorts() {
+		port = fmt.Sprintf("%s/%d", q.protocol, q.number)
+	}
 	switch byNumber, byName := q.port(r); {
 	case byNumber.or(byName).is == no:
 		return fmt.Sprintf("%s fits, but %s is none of: %s", peer, port, r.portsText(q.receiver))

@@ -31,7 +31,7 @@ func mixed(seed uint64) (oracle.World, []matrix.Endpoint) {
 }
 
 func gridPorts() []oracle.Port {
-	return []oracle.Port{{Protocol: matrix.TCP, Port: 80}, {Protocol: matrix.UDP, Port: 81}, {Protocol: matrix.TCP, Port: 30001}, {Protocol: matrix.TCP}}
+	return []oracle.Port{{Protocol: matrix.TCP, Port: 80}, {Protocol: matrix.UDP, Port: 81}, {Protocol: matrix.TCP, Port: 30001}, {Protocol: matrix.TCP}, {Protocol: matrix.ICMP}}
 }
 
 // TestAGridSaysWhatDecideSays, to the last word but the names, in both IP

@@ -31,6 +31,7 @@ const (
 	hostSubject              // denied, if policies select what shares its node's network
 	ownNode                  // denied, had it not come from the receiver's node
 	nearNode                 // denied, unless it came from the receiver's node
+	unspoken                 // NetworkPolicies select the pod, and the flow is ICMP
 )
 
 // outcome is the answer to a question, without words. Outcomes of the same
@@ -82,6 +83,9 @@ func (q *question) fromNode(out outcome) outcome {
 
 // union asks the NetworkPolicies: what any rule allows may pass.
 func (q *question) union(s *side) outcome {
+	if q.protocol == matrix.ICMP {
+		return outcome{intent: matrix.Undefined, cause: unspoken}
+	}
 	out := outcome{intent: matrix.Deny, cause: notAllowed}
 	var first open
 	for _, r := range s.rules {

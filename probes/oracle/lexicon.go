@@ -117,6 +117,30 @@ func (b *block) speaksOf(family matrix.Family) bool {
 // holdsAll reports that the block holds every address of its family.
 func (b *block) holdsAll() bool { return b.cidr.Bits() == 0 && len(b.except) == 0 }
 
+// holdsNone reports that what the block leaves out is all of it.
+func (b *block) holdsNone() bool { return b.cidr.IsValid() && b.leavesOut(b.cidr.Masked()) }
+
+// leavesOut reports that no address of a part of the block is in it.
+func (b *block) leavesOut(part netip.Prefix) bool {
+	if slices.ContainsFunc(b.except, func(e netip.Prefix) bool { return e.Bits() <= part.Bits() && e.Contains(part.Addr()) }) {
+		return true
+	}
+	if !slices.ContainsFunc(b.except, part.Overlaps) {
+		return false
+	}
+	lower, upper := halves(part)
+	return b.leavesOut(lower) && b.leavesOut(upper)
+}
+
+// halves of a prefix of more than one address.
+func halves(p netip.Prefix) (lower, upper netip.Prefix) {
+	bits := p.Bits() + 1
+	second := p.Addr().AsSlice()
+	second[p.Bits()/8] |= 0x80 >> (p.Bits() % 8)
+	middle, _ := netip.AddrFromSlice(second) // of the length of an address
+	return netip.PrefixFrom(p.Addr(), bits), netip.PrefixFrom(middle, bits)
+}
+
 func (b *block) holds(a netip.Addr) bool {
 	a = a.WithZone("")
 	return b.cidr.Contains(a) && !slices.ContainsFunc(b.except, func(e netip.Prefix) bool { return e.Contains(a) })
@@ -131,6 +155,8 @@ func (b *block) fits(addresses []netip.Addr, networks []netip.Prefix, family mat
 		return answer{} // a block says nothing about the other family
 	case b.holdsAll():
 		return answer{is: yes}
+	case b.holdsNone():
+		return answer{}
 	case len(addresses) == 0:
 		return b.fitsIn(networks, family, unknown)
 	}

@@ -161,8 +161,8 @@ func (o *Oracle) decide(f matrix.Flow) (Decision, trail) {
 }
 
 func malformed(protocol matrix.Protocol, port uint16, family matrix.Family) string {
-	if protocol == 0 || protocol > matrix.SCTP || port == 0 || family > matrix.IPv6 {
-		return "a flow needs a protocol, a port from 1 to 65535, and a known IP family"
+	if !protocol.HasPorts() && protocol != matrix.ICMP || protocol.HasPorts() != (port != 0) || family > matrix.IPv6 {
+		return "a flow needs a protocol, a port from 1 to 65535 (ICMP has none), and a known IP family"
 	}
 	return ""
 }

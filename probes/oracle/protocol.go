@@ -13,8 +13,10 @@ func ProtocolOf(p *corev1.Protocol) matrix.Protocol {
 	if p == nil {
 		return matrix.TCP
 	}
-	protocol, _ := matrix.ParseProtocol(string(*p))
-	return protocol
+	if protocol, ok := matrix.ParseProtocol(string(*p)); ok {
+		return protocol
+	}
+	return 0
 }
 
 // Destination is the protocol and the port of an entry of a cluster-wide policy:
@@ -31,7 +33,7 @@ func Destination(entry policyv1alpha2.ClusterNetworkPolicyProtocol) (matrix.Prot
 	return 0, nil
 }
 
-// SetDestination of an entry; the protocol 0 sets nothing.
+// SetDestination of an entry; a protocol without ports sets nothing.
 func SetDestination(entry *policyv1alpha2.ClusterNetworkPolicyProtocol, protocol matrix.Protocol, port policyv1alpha2.Port) {
 	switch protocol {
 	case matrix.TCP:
@@ -40,5 +42,6 @@ func SetDestination(entry *policyv1alpha2.ClusterNetworkPolicyProtocol, protocol
 		entry.UDP = &policyv1alpha2.ClusterNetworkPolicyProtocolUDP{DestinationPort: &port}
 	case matrix.SCTP:
 		entry.SCTP = &policyv1alpha2.ClusterNetworkPolicyProtocolSCTP{DestinationPort: &port}
+	case matrix.ICMP: // no entry can name it
 	}
 }

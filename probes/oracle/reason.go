@@ -17,6 +17,9 @@ func (n names) of(d direction) (subject, peer string) {
 	return n.receiver, n.sender
 }
 
+// silent is why a flow by ICMP is open.
+const silent = "NetworkPolicies say nothing of ICMP"
+
 // half puts an outcome into words and names who decided.
 func (l *lexicon) half(q *question, out outcome, n names) Half {
 	subject, peer := n.of(q.direction)
@@ -48,6 +51,8 @@ func (l *lexicon) half(q *question, out outcome, n names) Half {
 	case hostSubject:
 		h.By = q.subject.sides[q.direction].by
 		h.Reason = fmt.Sprintf("%s shares its node's network, and the specification leaves open whether policies select it", subject)
+	case unspoken:
+		h.By, h.Reason = q.subject.sides[q.direction].by, silent
 	case ownNode:
 		h.Reason = fmt.Sprintf("%s is on the node of %s, and a node may always reach its own pods", peer, subject)
 	case nearNode:
@@ -93,6 +98,8 @@ func (l *lexicon) doubt(q *question, r *rule, d doubt, n names) string {
 	_, peer := n.of(q.direction)
 	switch d.kind {
 	case certain:
+	case notOfICMP:
+		return silent
 	case sharesNetwork:
 		return fmt.Sprintf("%s shares its node's network, and the specification leaves open whether a selector fits it", peer)
 	case noAddress:

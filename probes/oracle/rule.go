@@ -183,6 +183,9 @@ func (p *portRange) resolve(q *question) answer {
 
 // fits says whether the rule fits the flow, and whether the peer alone fits.
 func (q *question) fits(r *rule) (answer, bool) {
+	if q.protocol == matrix.ICMP && !r.cluster {
+		return answer{maybe, doubt{kind: notOfICMP}}, false
+	}
 	reach := &q.peer.reach[r.id]
 	selected, blocked := reach.selected, reach.blocked[q.family]
 	if selected.is == no && blocked.is == no {

@@ -113,6 +113,9 @@ func (o *Oracle) throughService(from *endpoint, f matrix.Flow) (Decision, trail)
 	if !ok {
 		return undefined("%s is not a Service of this world", f.To), trail{}
 	}
+	if !f.Protocol.HasPorts() {
+		return undefined("Service %s forwards ports, and %s has none", s.Name, f.Protocol), trail{}
+	}
 	behind, why := o.backends(s, f.Protocol, f.Port)
 	if why != "" {
 		return undefined("%s", why), trail{}

@@ -80,6 +80,13 @@ type Service struct {
 	Selector map[string]string // empty: no pods of its own
 	Ports    []ServicePort
 	Headless bool
+	// Type is "" for one inside of the cluster, "NodePort", "LoadBalancer" (which
+	// has node ports too) or "ExternalName" (an alias in DNS, nothing else).
+	Type string
+	// ExternalLocal and InternalLocal: who asks from outside of the cluster, or
+	// from inside, is led only to pods on the node that is asked.
+	ExternalLocal, InternalLocal bool
+	Unready                      bool // it publishes pods that are not ready
 	// Addresses lead to it, from wherever they are reached: those of the cluster,
 	// external ones, and those of load balancers, as far as they are known.
 	Addresses []netip.Addr
@@ -93,6 +100,7 @@ type ServicePort struct {
 	Port       uint16
 	TargetPort uint16 // 0 where TargetName is set
 	TargetName string // a named port, resolved at each pod
+	NodePort   uint16 // the port of every node that leads here; 0: none, or chosen by the cluster
 }
 
 // ClusterPolicy is a ClusterNetworkPolicy with the place of itself and of its

@@ -17,6 +17,7 @@ import (
 type arrivals struct {
 	logged map[wire.Receipt]bool // without At and HalfOpen
 	half   map[wire.Receipt]bool // the half-open ones among them
+	untold wire.Untold           // since it was greeted
 	err    error
 }
 
@@ -38,6 +39,7 @@ func normal(source string) string {
 // their receivers live, and the controls of the same pass.
 func (f *Fleet) followUp(ctx context.Context, p Plan, members roster, reports map[matrix.Endpoint]*report, cells []Cell) {
 	connected := controls(p, cells)
+	lossy := lossOf(p, cells)
 	logs := f.receipts(ctx, p, members, reports, cells)
 	for i, q := range p.Questions {
 		c := &cells[i]
@@ -51,18 +53,19 @@ func (f *Fleet) followUp(ctx context.Context, p Plan, members roster, reports ma
 		if where := arrived(q, members, reports, logs); where != "" {
 			c.Evidence.Arrived = true
 			c.Sample.Detail = fmt.Sprintf("%s; first read as %s", where, c.Sample.Outcome)
-			c.Sample.Outcome = matrix.OneWay
+			c.Sample.Outcome, c.Sample.Denial = matrix.OneWay, matrix.DenialUnknown
 			continue
 		}
 		if hasAgents(q, members) {
 			doubt = cmp.Or(doubt, receiver, logged(q, members, logs))
 		}
 		if c.Sample.Outcome == matrix.TimedOut {
-			doubt = cmp.Or(doubt, reports[q.From].late)
+			doubt = cmp.Or(doubt, reports[q.From].late, lossy.doubt(c.Sample.Attempts), untold(q, logs))
+			c.Sample.Detail = sentence(c.Sample.Detail, unseen(q.Protocol))
 		}
 		if doubt != nil {
 			c.Evidence.Cause = fmt.Sprintf("%s, but %v", c.Sample.Outcome, doubt)
-			c.Sample.Outcome = matrix.Unknown
+			c.Sample.Outcome, c.Sample.Denial = matrix.Unknown, matrix.DenialUnknown
 		}
 	}
 }
@@ -130,6 +133,9 @@ func receiverProven(q Question, members roster, reports map[matrix.Endpoint]*rep
 		if r.err != nil {
 			return fmt.Errorf("the receiver is not known to live: %w", r.err)
 		}
+		if !slices.Contains(r.hello.Speaks, q.Protocol) {
+			return fmt.Errorf("the receiver %s does not speak %s: its kernel has none for it", to, q.Protocol)
+		}
 		if !r.answersItself(q, m) {
 			return fmt.Errorf("the receiver %s does not answer itself on %s %s", to, q.Protocol, q.Address)
 		}
@@ -187,7 +193,13 @@ func (f *Fleet) ask(ctx context.Context, m Member, r *report) arrivals {
 	}
 	lines, err := f.client(m.Endpoint).Do(ctx, wire.Request{Receipts: &wire.Receipts{Since: r.hello.Now}}, 0)
 	a.err = err
+	if !slices.ContainsFunc(lines, func(l wire.Response) bool { return l.Untold != nil }) {
+		a.err = cmp.Or(a.err, errors.New("its agent does not say what its kernel dropped"))
+	}
 	for _, line := range lines {
+		if line.Untold != nil {
+			a.untold = wire.Untold{TCP: line.Untold.TCP - r.hello.Untold.TCP, UDP: line.Untold.UDP - r.hello.Untold.UDP}
+		}
 		if line.Receipt == nil {
 			continue
 		}

@@ -31,9 +31,15 @@ type Evidence struct {
 	Receiver bool
 	// Arrived: the receiver logged this flow's packets.
 	Arrived bool
+	// Identity says how the peer is known where it does not say itself who it is:
+	// ByAddress, or "".
+	Identity string
 	// Cause says why an Unknown or LocalError sample is not known.
 	Cause string
 }
+
+// ByAddress is the Evidence.Identity of a peer of which only its address is known.
+const ByAddress = "by address"
 
 // report is what one member said in a pass.
 type report struct {
@@ -94,10 +100,14 @@ func (p Plan) batches(members roster, involved []Member, reports map[matrix.Endp
 			Wait: p.Wait, Hold: max(p.MaxWait-p.Wait, 0), Attempts: p.attempts(), Spread: p.spread(), Seed: p.Seed + uint64(i),
 		}
 	}
+	echo := map[matrix.Endpoint]bool{} // who is asked by ICMP, and proves that it would answer
 	for _, q := range p.Questions {
 		b := out[q.From]
 		b.Targets = append(b.Targets, members.target(q))
 		perNode[members[q.From].Node]++
+		for _, to := range q.To {
+			echo[to] = echo[to] || q.Protocol == matrix.ICMP
+		}
 	}
 	for _, m := range involved {
 		b, r := out[m.Endpoint], reports[m.Endpoint]
@@ -105,7 +115,7 @@ func (p Plan) batches(members roster, involved []Member, reports map[matrix.Endp
 			share := p.perNode() * asked / perNode[m.Node]
 			b.InFlight = max(share, 1)
 		}
-		selves := selfTargets(m, r.hello.Listening)
+		selves := selfTargets(m, r.hello, echo[m.Endpoint])
 		b.Targets = append(b.Targets, selves...)
 		if b.InFlight > 0 {
 			b.InFlight += len(selves) // they never leave the pod
@@ -114,18 +124,23 @@ func (p Plan) batches(members roster, involved []Member, reports map[matrix.Endp
 	return out
 }
 
-func selfTargets(m Member, listening []string) []wire.Target {
+func selfTargets(m Member, hello wire.HelloInfo, echo bool) []wire.Target {
 	var targets []wire.Target
+	add := func(p matrix.Protocol, ip string, port uint16) {
+		targets = append(targets, wire.Target{
+			Flow: -1 - len(targets), Protocol: p, PeerUID: m.PodUID, Address: net.JoinHostPort(ip, fmt.Sprint(port)),
+		})
+	}
 	for _, ip := range m.IPs {
-		for _, word := range listening {
+		for _, word := range hello.Listening {
 			port, err := wire.ParsePort(word)
 			if err != nil {
 				continue // a port that this version cannot probe proves nothing
 			}
-			targets = append(targets, wire.Target{
-				Flow: -1 - len(targets), Protocol: port.Protocol, PeerUID: m.PodUID,
-				Address: net.JoinHostPort(ip, fmt.Sprint(port.Number)),
-			})
+			add(port.Protocol, ip, port.Number)
+		}
+		if echo {
+			add(matrix.ICMP, ip, 0)
 		}
 	}
 	return targets
@@ -161,6 +176,9 @@ func (p Plan) cells(reports map[matrix.Endpoint]*report) []Cell {
 		r := reports[q.From]
 		c := Cell{Flow: q.Flow}
 		c.Evidence.Baseline = p.Baseline[q.Flow]
+		if q.Protocol == matrix.ICMP {
+			c.Evidence.Identity = ByAddress
+		}
 		result, ok := r.results[q.Flow]
 		switch {
 		case ok:

@@ -23,12 +23,13 @@ type Question struct {
 	Flow     int // position in the index; each once in a plan
 	From     matrix.Endpoint
 	Protocol matrix.Protocol
-	Address  string // "10.244.1.5:5432"
+	Address  string // "10.244.1.5:5432", with port 0 for ICMP
 	// To are the endpoints that may receive the packets: the one behind a pod
 	// address, all behind a Service. Pod UIDs come from the members. An endpoint
 	// that is no member has no agent.
 	To []matrix.Endpoint
 	// PeerUID overrides the pod UID that must answer; "" takes the members of To.
+	// ICMP needs none.
 	PeerUID string
 }
 
@@ -112,7 +113,7 @@ func checkQuestions(members roster, questions []Question) error {
 			errs = append(errs, fmt.Errorf("flow %d is no position", q.Flow))
 		case seen[q.Flow]:
 			errs = append(errs, fmt.Errorf("flow %d is asked twice", q.Flow))
-		case members.peers(q) == "":
+		case members.peers(q) == "" && q.Protocol != matrix.ICMP:
 			errs = append(errs, fmt.Errorf("flow %d to %q has no pod UID to expect", q.Flow, q.To))
 		}
 		if _, ok := members[q.From]; !ok {

@@ -14,6 +14,8 @@ import (
 type Receipts struct {
 	Boot string // of the agent; another boot has forgotten what this one logged
 	All  []wire.Receipt
+	// Untold is what went unlogged since the pod began.
+	Untold wire.Untold
 	// Forgot says that the agent logged more since the moment asked for than it
 	// keeps.
 	Forgot bool
@@ -39,6 +41,9 @@ func (f *Fleet) Receipts(ctx context.Context, m Member, since time.Duration) (Re
 		return Receipts{}, err
 	}
 	for _, line := range lines {
+		if line.Untold != nil {
+			got.Untold = *line.Untold
+		}
 		if line.Receipt != nil {
 			r := *line.Receipt
 			r.Source = normal(r.Source)

@@ -1,6 +1,7 @@
 package prober
 
 import (
+	"slices"
 	"time"
 
 	"github.com/segtest/segtest/probes/matrix"
@@ -35,7 +36,7 @@ const patience = 2
 func (p Plan) DenyWait(cells []Cell) time.Duration {
 	slowest, known := time.Duration(0), false
 	for i, q := range p.Questions {
-		if c := cells[i]; c.Sample.Outcome == matrix.Connected && c.Peer.Endpoint != q.From {
+		if c := cells[i]; c.Sample.Outcome == matrix.Connected && !byItself(q, c) {
 			slowest, known = max(slowest, c.Sample.RTT), true
 		}
 	}
@@ -43,6 +44,12 @@ func (p Plan) DenyWait(cells []Cell) time.Duration {
 		return max(p.Wait, p.MaxWait)
 	}
 	return max(p.Wait, min(patience*slowest, p.MaxWait))
+}
+
+// byItself reports that the sender of a question answered it. An echo reply has
+// no identity.
+func byItself(q Question, c Cell) bool {
+	return c.Peer.Endpoint == q.From || c.Evidence.Identity == ByAddress && slices.Contains(q.To, q.From)
 }
 
 // Surprising are the flows whose cell is not what was expected: an Allow that

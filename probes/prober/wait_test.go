@@ -16,6 +16,12 @@ func TestDenyWait(t *testing.T) {
 	cell := func(peer matrix.Endpoint, rtt time.Duration, o matrix.Outcome) prober.Cell {
 		return prober.Cell{Sample: matrix.Sample{Outcome: o, RTT: rtt}, Peer: wire.Identity{Endpoint: peer}}
 	}
+	// An echo has no identity: it is known by whom it was asked of, here in the peer's place.
+	echo := func(rtt time.Duration, to matrix.Endpoint) prober.Cell {
+		c := cell(to, rtt, matrix.Connected)
+		c.Evidence.Identity = prober.ByAddress
+		return c
+	}
 	for _, row := range []struct {
 		name      string
 		wait, max time.Duration
@@ -28,12 +34,21 @@ func TestDenyWait(t *testing.T) {
 		{"fast", 200 * ms, 950 * ms, []prober.Cell{cell(other, ms, matrix.Connected), cell("", 200*ms, matrix.TimedOut)}, 200 * ms},
 		{"the slowest counts", 200 * ms, 950 * ms, []prober.Cell{cell(other, ms, matrix.Connected), cell(other, 150*ms, matrix.Connected), cell(other, 140*ms, matrix.Connected)}, 300 * ms},
 		{"slow to itself", 200 * ms, 950 * ms, []prober.Cell{cell(mine, 300*ms, matrix.Connected), cell(other, ms, matrix.Connected)}, 200 * ms},
+		{"an echo of its own", 200 * ms, 950 * ms, []prober.Cell{echo(300*ms, mine), cell(other, ms, matrix.Connected)}, 200 * ms},
+		{"an echo", 200 * ms, 950 * ms, []prober.Cell{echo(300*ms, other)}, 600 * ms},
 		{"very slow", 200 * ms, 950 * ms, []prober.Cell{cell(other, 800*ms, matrix.Connected)}, 950 * ms},
 		{"fixed, nothing known", 200 * ms, 0, nil, 200 * ms},
 		{"fixed", 200 * ms, 0, []prober.Cell{cell(other, 150*ms, matrix.Connected)}, 200 * ms},
 		{"a surprise", 3000 * ms, 950 * ms, []prober.Cell{cell(other, 800*ms, matrix.Connected)}, 3000 * ms},
 	} {
-		p := prober.Plan{Wait: row.wait, MaxWait: row.max, Questions: slices.Repeat([]prober.Question{{From: mine}}, len(row.cells))}
+		p := prober.Plan{Wait: row.wait, MaxWait: row.max}
+		for i, c := range row.cells {
+			q := prober.Question{From: mine}
+			if c.Evidence.Identity != "" {
+				q.To, row.cells[i].Peer = []matrix.Endpoint{c.Peer.Endpoint}, wire.Identity{}
+			}
+			p.Questions = append(p.Questions, q)
+		}
 		if got := p.DenyWait(row.cells); got != row.want {
 			t.Errorf("%s: %s, want %s", row.name, got, row.want)
 		}

@@ -25,7 +25,7 @@ func ParsePort(s string) (Port, error) {
 		return Port{}, fmt.Errorf("parsing port %q: want PROTOCOL/PORT, for example TCP/8080", s)
 	}
 	var p Port
-	if err := p.Protocol.UnmarshalText([]byte(proto)); err != nil || proto == "" {
+	if err := p.Protocol.UnmarshalText([]byte(proto)); err != nil || !p.Protocol.HasPorts() {
 		return Port{}, fmt.Errorf("parsing port %q: %q is not a protocol (TCP, UDP or SCTP)", s, proto)
 	}
 	n, err := strconv.ParseUint(number, 10, 16)

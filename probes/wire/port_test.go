@@ -14,6 +14,7 @@ func TestParseListen(t *testing.T) {
 		{"sorted, without doubles", "UDP/53, TCP/8080,TCP/80,TCP/8080", "TCP/80,TCP/8080,UDP/53", ""},
 		{"SCTP", "SCTP/65535", "SCTP/65535", ""},
 		{"no protocol", "/80", "", `"" is not a protocol`},
+		{"no ports", "ICMP/80", "", `"ICMP" is not a protocol (TCP, UDP or SCTP)`},
 		{"lower case", "tcp/80", "", `"tcp" is not a protocol`},
 		{"no slash", "80", "", "want PROTOCOL/PORT"},
 		{"zero", "TCP/0", "", `"0" is not a number from 1 to 65535`},

@@ -13,10 +13,18 @@ import (
 
 // Version of this protocol. Harness and agent must agree, because the agent is
 // built from the harness's own source.
-const Version = 2
+const Version = 3
 
-// SocketName is the agent's abstract unix socket inside the pod.
-const SocketName = "@segtest-agent"
+// SocketName is the abstract unix socket of a pod's agent. Pods in the network
+// of one node share such names.
+func SocketName(podUID string) string { return "@segtest-agent-" + podUID }
+
+// What a LocalError's detail says, word for word, where the sender cannot speak
+// a protocol at all, whatever the target.
+const (
+	NoSCTP = "sctp not supported by this kernel"
+	NoEcho = "icmp echo not allowed to the agent: net.ipv4.ping_group_range leaves its group out"
+)
 
 // The environment from which an agent learns who it is and what to do.
 const (
@@ -53,10 +61,12 @@ type Response struct {
 	Hello   *HelloInfo `json:"hello,omitempty"`
 	Result  *Result    `json:"result,omitempty"`
 	Receipt *Receipt   `json:"receipt,omitempty"`
-	Series  *Series    `json:"series,omitempty"`
-	Stats   *StatsInfo `json:"stats,omitempty"`
-	Done    *Done      `json:"done,omitempty"`  // last line of every answer
-	Error   string     `json:"error,omitempty"` // the request failed as a whole; last line too
+	// Untold ends the receipts.
+	Untold *Untold    `json:"untold,omitempty"`
+	Series *Series    `json:"series,omitempty"`
+	Stats  *StatsInfo `json:"stats,omitempty"`
+	Done   *Done      `json:"done,omitempty"`  // last line of every answer
+	Error  string     `json:"error,omitempty"` // the request failed as a whole; last line too
 }
 
 // Done closes an answer. Count is the number of lines before it with this id.
@@ -76,14 +86,20 @@ type HelloInfo struct {
 	Identity  Identity      `json:"identity"`
 	Listening []string      `json:"listening"` // "TCP/8080"
 	Now       time.Duration `json:"now"`       // CLOCK_MONOTONIC
+	// Speaks are the protocols for which the kernel gives this agent sockets. A
+	// declared port of another protocol is not listened on.
+	Speaks []matrix.Protocol `json:"speaks"`
+	Untold Untold            `json:"untold"`
 }
 
 // Target is one flow to try, numbered by its position in the run's index.
 type Target struct {
 	Flow     int             `json:"flow"`
 	Protocol matrix.Protocol `json:"protocol"`
-	Address  string          `json:"address"` // "10.244.1.5:5432"
-	PeerUID  string          `json:"peerUID"` // pod UID that must answer; a comma separates several (a Service)
+	Address  string          `json:"address"` // "10.244.1.5:5432", with port 0 for ICMP
+	// PeerUID is the pod UID that must answer; a comma separates several (a
+	// Service). ICMP has none: whoever has the address answers.
+	PeerUID string `json:"peerUID"`
 }
 
 // Batch asks for one Sample per target. All targets are in flight at once, up
@@ -111,7 +127,10 @@ type Result struct {
 	Peer    Identity `json:"peer,omitzero"` // who answered, if anybody did
 }
 
-// Receipts asks a receiver what arrived there, half-open connections included.
+// Receipts asks a receiver what arrived there, half-open connections included:
+// one line for each arrival, and one with what went untold. Echo requests, and
+// SCTP before its handshake is complete, leave nothing that an agent without
+// privileges could see.
 type Receipts struct {
 	Since time.Duration `json:"since"` // CLOCK_MONOTONIC; 0 is everything kept
 }
@@ -133,6 +152,17 @@ type Receipt struct {
 	// HalfOpen is an arrival that the kernel knows and nobody accepted: a
 	// SYN_RECV row of /proc/net/tcp.
 	HalfOpen bool `json:"halfOpen,omitempty"`
+}
+
+// Untold counts what arrived at a pod since it began and was gone before its
+// agent could log it, so that silence there proves nothing. Nobody knows whose
+// it was: only that the counts did not rise proves something.
+type Untold struct {
+	// TCP are first packets that the kernel dropped, because an accept queue was
+	// full for example, and half-open connections that a reset or an ICMP error
+	// removed.
+	TCP uint64 `json:"tcp"`
+	UDP uint64 `json:"udp"` // datagrams for which a socket had no room
 }
 
 // Sampling starts a sampler: every target is tried once each Period on an
@@ -170,6 +200,7 @@ type Series struct {
 // the last answer or deadline.
 type Run struct {
 	Outcome matrix.Outcome `json:"outcome"`
+	Denial  matrix.Denial  `json:"denial,omitempty"`
 	Detail  string         `json:"detail,omitempty"`
 	Starved bool           `json:"starved,omitempty"` // see matrix.Sample
 	Count   int            `json:"count"`

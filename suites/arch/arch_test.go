@@ -8,6 +8,7 @@ import (
 	"io"
 	"os/exec"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -96,6 +97,17 @@ func TestImportDirections(t *testing.T) {
 					t.Errorf("%s imports %s, which is for %v (%s)", name, imp, o.in, o.reason)
 				}
 			}
+		}
+	}
+}
+
+// TestNothingRunsOverSimnet: a network in memory proves things to tests, and
+// stands in for the cluster of no user.
+func TestNothingRunsOverSimnet(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		if name := strings.TrimPrefix(p.ImportPath, module); !match("probes/simnet/...", name) && slices.Contains(p.Imports, module+"probes/simnet") {
+			t.Errorf("%s imports probes/simnet: only tests may", name)
 		}
 	}
 }

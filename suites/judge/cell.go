@@ -23,6 +23,14 @@ func outcome(c *record.Cell) matrix.Outcome {
 	return c.Sample.Outcome
 }
 
+// denial is how a cell showed that it was blocked, if it was.
+func denial(c *record.Cell) matrix.Denial {
+	if !outcome(c).Blocked() {
+		return matrix.DenialUnknown
+	}
+	return c.Sample.Denial
+}
+
 // sighting is what one cell proves on a flow.
 type sighting struct {
 	sight sight
@@ -146,7 +154,7 @@ func settle(c *Case, seen []*record.Cell) *record.Cell {
 			bad++
 		}
 	}
-	c.Observed = outcome(last).String()
+	c.Observed, c.Denial, c.Identity = outcome(last).String(), denial(last), last.Evidence.Identity
 	if outcome(last) == matrix.Connected && bad > 0 {
 		c.Flaky = fmt.Sprintf("%d of %d tries did not connect, the first ended as %s", bad, len(seen), outcome(firstNot(seen)))
 	}
@@ -180,7 +188,7 @@ func judgeMatrix(j *judgement, c *Case, seen []*record.Cell) {
 		c.Flaky = ""
 		cell = worstArrival(seen)
 	}
-	j.observe(c, outcome(cell))
+	j.observe(c, cell)
 	s := look(cell, j.base[c.Flow], !deny)
 	r := decide(declared, computed, s.sight)
 	c.Verdict, c.Kind = r.verdict, r.kind
@@ -204,10 +212,11 @@ func judgeMatrix(j *judgement, c *Case, seen []*record.Cell) {
 	j.explainCell(c, seen, s)
 }
 
-func (j *judgement) observe(c *Case, o matrix.Outcome) {
-	c.Observed = o.String()
+func (j *judgement) observe(c *Case, seen *record.Cell) {
+	c.Observed, c.Denial = outcome(seen).String(), denial(seen)
 	if c.Phase == record.PhaseMatrix {
-		j.res.Flows[c.Flow].Observed = o
+		f := &j.res.Flows[c.Flow]
+		f.Observed, f.Denial = outcome(seen), c.Denial
 	}
 }
 

@@ -92,7 +92,7 @@ func (j *judgement) fault(f *record.Fault) {
 	if f.Skipped == "" {
 		controls := upThroughout(j, f)
 		for _, w := range f.Watched {
-			if w.Flow >= 0 && w.Flow < len(j.rec.Flows) {
+			if w.Flow >= 0 && w.Flow < len(j.rec.Flows) && !j.rec.Flows[w.Flow].Control {
 				j.add(j.watched(sum, at, w, doubt, controls))
 			}
 		}

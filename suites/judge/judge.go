@@ -24,7 +24,7 @@ func Judge(rec record.Record) Result {
 	j.whole()
 	if j.res.Unenforced == "" {
 		j.phase(record.PhaseBaseline, judgeBaseline)
-		j.phase(record.PhaseMatrix, judgeMatrix)
+		j.matrix()
 		j.faults()
 		j.phase(record.PhaseOpen, judgeOpen)
 		j.otherPhases()
@@ -92,7 +92,7 @@ func (j *judgement) flows() {
 	for i, f := range j.rec.Flows {
 		j.res.Flows[i] = Flow{Flow: f, Matrix: None, Unjudged: true}
 		j.names[i] = f.Flow.String()
-		if Disagree(f) && !decide(f.Declared.Intent, f.Computed.Intent, unproven).unjudged {
+		if Disagree(f) && !f.Control && !decide(f.Declared.Intent, f.Computed.Intent, unproven).unjudged {
 			j.res.Disagreements = append(j.res.Disagreements, i)
 		}
 	}
@@ -140,6 +140,7 @@ func (j *judgement) whole() {
 	for _, v := range j.rec.Convergence {
 		j.add(convergence(v))
 	}
+	j.repetitions()
 }
 
 // convergence is the case of one figure. A node of which nobody knows that it
@@ -189,6 +190,9 @@ func (j *judgement) phase(name string, judgeFlow flowJudge) {
 	for i, seen := range cells {
 		if len(seen) == 0 && !whole {
 			continue // such a phase asks again for some flows only
+		}
+		if j.rec.Flows[i].Control {
+			continue
 		}
 		c := Case{Phase: name, Name: j.names[i], Flow: i, Fault: None}
 		judgeFlow(j, &c, seen)
@@ -353,7 +357,8 @@ func (j *judgement) unique() {
 	}
 }
 
-// sentence joins the parts that are not empty.
+// sentence joins the parts that are not empty, one that repeats the part before
+// it left out.
 func sentence(sep string, parts ...string) string {
-	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), sep)
+	return strings.Join(slices.Compact(slices.DeleteFunc(parts, func(s string) bool { return s == "" })), sep)
 }

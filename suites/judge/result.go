@@ -31,8 +31,10 @@ type Result struct {
 	Phases        []Tally // of Cases, in the same order
 	Total         Counts
 	Faults        []Fault
-	Convergence   []record.Convergence
-	Notes         []string // as in the record
+	// Repetitions of the matrix in order, nil where it was asked once only.
+	Repetitions []Repetition
+	Convergence []record.Convergence
+	Notes       []string // as in the record
 
 	Start    time.Duration // the beginning of the run
 	Duration time.Duration
@@ -80,10 +82,20 @@ func (r Result) ExitCode() int {
 type Flow struct {
 	record.Flow
 	Observed matrix.Outcome // what the matrix phase settled on, or its worst on a deny
+	Denial   matrix.Denial  // how Observed showed itself, where it is blocked
 	Grade    string         // of the evidence for Observed: "a", "b", "c" or ""
 	Matrix   int            // position of its matrix case in Result.Cases, None for none
 	Worst    matrix.Verdict // over all phases
 	Unjudged bool           // no phase judged it
+	// Repeated counts the verdicts of its repetitions; it is zero where the matrix
+	// was asked once only.
+	Repeated Counts
+}
+
+// Unstable reports that the repetitions of the matrix do not agree on a flow.
+func (f Flow) Unstable() bool {
+	c := f.Repeated
+	return max(c.Pass, c.KnownGap, c.Inconclusive, c.Fail, c.Unjudged) < c.All()
 }
 
 // None is the Flow or Fault of a case that is about no single one.
@@ -121,7 +133,11 @@ type Case struct {
 	Kind     Kind
 	Expected string
 	Observed string
-	Evidence string // grade "a", "b" or "c"; "" for none
+	Denial   matrix.Denial // how Observed showed itself, where it is blocked
+	Evidence string        // grade "a", "b" or "c"; "" for none
+	// Identity says how the peer is known where it does not say itself who it is:
+	// "by address", or "".
+	Identity string
 	// Since is when what is wrong was first seen, 0 where nothing is.
 	Since    time.Duration
 	Start    time.Duration
@@ -159,7 +175,12 @@ func (c *Counts) add(k Case) {
 		c.Unjudged++
 		return
 	}
-	switch k.Verdict {
+	c.Count(k.Verdict)
+}
+
+// Count adds one verdict.
+func (c *Counts) Count(v matrix.Verdict) {
+	switch v {
 	case matrix.Pass:
 		c.Pass++
 	case matrix.KnownGap:

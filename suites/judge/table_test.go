@@ -159,3 +159,31 @@ func TestBaselineMakesGradeB(t *testing.T) {
 		t.Errorf("an allow that never worked is %v", c.Verdict)
 	}
 }
+
+// TestDenialIsTold: how a deny showed itself is that of the cell that decided,
+// and of a blocked one only.
+func TestDenialIsTold(t *testing.T) {
+	t.Parallel()
+	as := func(o matrix.Outcome, d matrix.Denial, e record.Evidence) record.Cell {
+		c := cell(o, e)
+		c.Sample.Denial = d
+		return c
+	}
+	alive := record.Evidence{Receiver: true, Identity: "by address"}
+	for _, row := range []struct {
+		name  string
+		cells []record.Cell
+		want  matrix.Denial
+	}{
+		{"reset", []record.Cell{as(matrix.Refused, matrix.Reset, alive)}, matrix.Reset},
+		{"the last decides", []record.Cell{as(matrix.TimedOut, matrix.Dropped, alive), as(matrix.Unreachable, matrix.ICMPError, alive)}, matrix.ICMPError},
+		{"an arrival decides", []record.Cell{as(matrix.Connected, matrix.DenialUnknown, alive), as(matrix.TimedOut, matrix.Dropped, alive)}, matrix.DenialUnknown},
+		{"what arrived was not denied", []record.Cell{as(matrix.TimedOut, matrix.Dropped, record.Evidence{Receiver: true, Arrived: true, Identity: "by address"})}, matrix.DenialUnknown},
+		{"what is not known was not denied", []record.Cell{as(matrix.Unknown, matrix.Dropped, alive)}, matrix.DenialUnknown},
+	} {
+		res := judge.Judge(complete(flow(denied, deny, deny), row.cells))
+		if c := find(res, record.PhaseMatrix, denied.String()); c.Denial != row.want || res.Flows[0].Denial != row.want || c.Identity != "by address" {
+			t.Errorf("%s: denied by %s and %s, identity %q, want %s", row.name, c.Denial, res.Flows[0].Denial, c.Identity, row.want)
+		}
+	}
+}

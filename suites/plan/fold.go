@@ -23,6 +23,7 @@ type Sheet struct {
 	Tally      Tally
 	Flows      iter.Seq[record.Flow] // all of them, in order
 	Foreign    []oracle.Foreign      // policies that are not evaluated
+	Dropped    []record.Dropped      // what a run has no stand-in for
 	Blocks     []outside.Block       // what the addresses among From and To stand for
 	// Undeclared says that the scenario declares nothing at all, as a folder of
 	// manifests: that a pod may reach itself goes without saying.
@@ -104,6 +105,9 @@ func (p *Plan) Sheet(fold bool) Sheet {
 	s := Sheet{
 		Name: p.Scenario.Name, File: p.Scenario.Source.File, Flows: p.Flows(), Foreign: p.World.Foreign,
 		Undeclared: e.Default == matrix.Unstated && len(e.Rules) == 0,
+	}
+	for _, d := range p.Scenario.Manifests.Dropped {
+		s.Dropped = append(s.Dropped, record.Dropped(d))
 	}
 	if p.scope.wide != nil {
 		s.Blocks = p.scope.blocks

@@ -42,7 +42,7 @@ func title(c judge.Case) string {
 
 // explain is what people need to know of a case that did not plainly pass.
 func explain(r judge.Result, c judge.Case) []line {
-	out := []line{{"expected", c.Expected}, {"observed", c.Observed}}
+	out := []line{{"expected", c.Expected}, {"observed", observed(c)}}
 	for _, reason := range c.Reasons {
 		out = append(out, line{"", reason})
 	}
@@ -61,9 +61,9 @@ func explain(r judge.Result, c judge.Case) []line {
 	}
 	switch {
 	case c.Evidence != "":
-		out = append(out, line{"evidence", grades[c.Evidence]})
+		out = append(out, line{"evidence", identified(c, grades[c.Evidence])})
 	case c.Flow != judge.None && c.Verdict == matrix.Fail:
-		out = append(out, line{"evidence", "what got through is its own"})
+		out = append(out, line{"evidence", identified(c, "what got through is its own")})
 	case c.Flow != judge.None && c.Verdict == matrix.Inconclusive && c.Unjudged == "":
 		out = append(out, line{"evidence", "none"})
 	}
@@ -74,6 +74,23 @@ func explain(r judge.Result, c judge.Case) []line {
 		out = append(out, line{"repeat", again})
 	}
 	return out
+}
+
+// observed is an outcome and how the sender learnt of it, where it was blocked.
+func observed(c judge.Case) string {
+	if c.Denial == matrix.DenialUnknown {
+		return c.Observed
+	}
+	return fmt.Sprintf("%s, by %s", c.Observed, c.Denial)
+}
+
+// identified adds to an evidence how its peer is known, where it did not say
+// itself who it is.
+func identified(c judge.Case, evidence string) string {
+	if c.Identity == "" {
+		return evidence
+	}
+	return evidence + ", identity " + c.Identity
 }
 
 // since is a moment as a wall clock and as time into the run.

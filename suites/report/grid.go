@@ -83,6 +83,14 @@ func newGrid(cells []gridCell) grid {
 	return g
 }
 
+// flatGrid folds nothing: where only some flows were asked, a folded row would
+// speak for replicas that nobody asked.
+func flatGrid(cells []gridCell) grid {
+	var g grid
+	g.fill(g.dropCanaries(cells))
+	return g
+}
+
 // replicas counts the endpoints of each workload that has several.
 func replicas(cells []gridCell) map[matrix.Endpoint]int {
 	seen := map[matrix.Endpoint]bool{}

@@ -43,6 +43,9 @@ type (
 		Faults        []jsonFault       `json:"faults"`
 		Convergence   []jsonConvergence `json:"convergence"`
 		Notes         []string          `json:"notes,omitempty"`
+		Asked         jsonAsked         `json:"asked"`
+		// Repetitions of the matrix, where it was asked several times.
+		Repetitions []jsonRepetition `json:"repetitions,omitempty"`
 	}
 	jsonCounts struct {
 		Pass         int `json:"pass"`
@@ -61,11 +64,15 @@ type (
 		Declared matrix.Intent  `json:"declared"`
 		Computed matrix.Intent  `json:"computed"`
 		Observed matrix.Outcome `json:"observed"`
+		Denial   matrix.Denial  `json:"denial,omitempty"`
 		Evidence string         `json:"evidence,omitempty"`
 		Verdict  matrix.Verdict `json:"verdict"` // the worst of all phases
 		Unjudged bool           `json:"unjudged,omitempty"`
 		Canary   bool           `json:"canary,omitempty"`
 		Origin   *oracle.Origin `json:"origin,omitempty"`
+		ID       string         `json:"id"`
+		Control  bool           `json:"control,omitempty"` // asked as evidence for others, and not judged
+		Repeated *jsonCounts    `json:"repeated,omitempty"`
 	}
 	jsonCase struct {
 		Phase      string            `json:"phase"`
@@ -75,7 +82,9 @@ type (
 		Kind       string            `json:"kind,omitempty"`
 		Expected   string            `json:"expected"`
 		Observed   string            `json:"observed"`
+		Denial     matrix.Denial     `json:"denial,omitempty"`
 		Evidence   string            `json:"evidence,omitempty"`
+		Identity   string            `json:"identity,omitempty"`
 		Since      float64           `json:"since,omitempty"`
 		Duration   float64           `json:"duration"`
 		Origin     *oracle.Origin    `json:"origin,omitempty"`
@@ -155,7 +164,8 @@ func JSON(w io.Writer, r judge.Result) error {
 	for _, f := range r.Flows {
 		out.Flows = append(out.Flows, jsonFlow{
 			Flow: f.Flow.Flow.String(), Declared: f.Declared.Intent, Computed: f.Computed.Intent, Observed: f.Observed,
-			Evidence: f.Grade, Verdict: f.Worst, Unjudged: f.Unjudged, Canary: f.Canary, Origin: known(f.Declared.Origin),
+			Denial: f.Denial, Evidence: f.Grade, Verdict: f.Worst, Unjudged: f.Unjudged, Canary: f.Canary, Origin: known(f.Declared.Origin),
+			ID: f.ID(), Control: f.Control, Repeated: repeatedJSON(f.Repeated),
 		})
 	}
 	for _, c := range r.Cases {
@@ -167,7 +177,7 @@ func JSON(w io.Writer, r judge.Result) error {
 	for _, c := range r.Convergence {
 		out.Convergence = append(out.Convergence, jsonConvergence{c.What, c.Node, c.Lower.Seconds(), c.Upper.Seconds(), c.Resolution.Seconds(), c.Error})
 	}
-	out.Notes = r.Notes
+	out.Notes, out.Asked, out.Repetitions = r.Notes, askedJSON(r), repetitionsJSON(r)
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
@@ -180,7 +190,7 @@ func JSON(w io.Writer, r judge.Result) error {
 func caseJSON(r judge.Result, c judge.Case) jsonCase {
 	out := jsonCase{
 		Phase: c.Phase, Name: c.Name, Verdict: c.Verdict, Unjudged: c.Unjudged, Kind: string(c.Kind), Expected: c.Expected, Observed: c.Observed,
-		Evidence: c.Evidence, Duration: c.Duration.Seconds(), Origin: known(c.Origin), Flaky: c.Flaky, Reasons: c.Reasons, Repeat: repeat(r, c),
+		Denial: c.Denial, Evidence: c.Evidence, Identity: c.Identity, Duration: c.Duration.Seconds(), Origin: known(c.Origin), Flaky: c.Flaky, Reasons: c.Reasons, Repeat: repeat(r, c),
 	}
 	if c.Since != 0 {
 		out.Since = r.Offset(c.Since).Seconds()

@@ -139,6 +139,7 @@ func suiteProperties(r judge.Result) []junitProperty {
 		{"segtest.file", clean(r.Header.File)},
 		{"segtest.verdict", r.Verdict.String()},
 	}
+	out = append(out, askedProperties(r)...)
 	for _, k := range slices.Sorted(maps.Keys(r.Header.Facts)) {
 		out = append(out, junitProperty{"segtest.fact." + clean(k), clean(r.Header.Facts[k])})
 	}
@@ -154,8 +155,17 @@ func testCase(r judge.Result, c judge.Case) junitCase {
 		File: clean(c.Origin.File), Line: c.Origin.Line,
 	}
 	var props []junitProperty
+	if c.Flow != judge.None && (c.Verdict != matrix.Pass || c.Flaky != "") {
+		props = append(props, junitProperty{"segtest.flow", r.Flows[c.Flow].ID()})
+	}
 	if c.Evidence != "" {
 		props = append(props, junitProperty{"segtest.evidence", c.Evidence})
+	}
+	if c.Identity != "" {
+		props = append(props, junitProperty{"segtest.identity", clean(c.Identity)})
+	}
+	if c.Denial != matrix.DenialUnknown {
+		props = append(props, junitProperty{"segtest.denial", c.Denial.String()})
 	}
 	for _, p := range c.Properties {
 		props = append(props, junitProperty{clean(p.Name), clean(p.Value)})

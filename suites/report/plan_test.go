@@ -72,6 +72,9 @@ func hostile() planned.Sheet {
 		},
 	}
 	s := sheet([]record.Flow{flow})
+	for i, what := range []string{"images", nasty, nasty} {
+		s.Dropped = append(s.Dropped, record.Dropped{Kind: nasty, Name: nasty, What: what, Field: nasty, Count: 1 + i, Origin: at})
+	}
 	s.Name = nasty
 	s.Foreign = []oracle.Foreign{{APIVersion: nasty, Kind: "-" + nasty, Name: nasty, Origin: at}}
 	return s

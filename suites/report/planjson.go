@@ -25,6 +25,16 @@ type (
 		File         string        `json:"file"`
 		Counts       jsonTally     `json:"counts"`
 		NotEvaluated []jsonForeign `json:"notEvaluated"`
+		NotDeployed  []jsonDropped `json:"notDeployed"`
+	}
+	// jsonDropped is a part of an object for which a run has no stand-in.
+	jsonDropped struct {
+		Kind  string `json:"kind"`
+		Name  string `json:"name,omitempty"` // absent for several objects of a kind
+		What  string `json:"what"`
+		Field string `json:"field"`
+		Count int    `json:"count"`
+		jsonPlace
 	}
 	jsonTally struct {
 		Flows     int `json:"flows"`
@@ -133,7 +143,7 @@ func differentFirst(s plan.Sheet) func(yield func(record.Flow) bool) {
 func planHeadJSON(s plan.Sheet) jsonPlanHead {
 	t := s.Tally
 	head := jsonPlanHead{
-		Schema: PlanSchema, Scenario: s.Name, File: s.File, NotEvaluated: []jsonForeign{},
+		Schema: PlanSchema, Scenario: s.Name, File: s.File, NotEvaluated: []jsonForeign{}, NotDeployed: []jsonDropped{},
 		Counts: jsonTally{
 			Flows: t.Flows, Allow: t.Computed[matrix.Allow], Deny: t.Computed[matrix.Deny], Undefined: t.Computed[matrix.Undefined],
 			Agree: t.Agree, Disagree: t.Disagree, Unstated: t.Unstated, Undecidable: t.Undecidable,
@@ -141,6 +151,9 @@ func planHeadJSON(s plan.Sheet) jsonPlanHead {
 	}
 	for _, f := range s.Foreign {
 		head.NotEvaluated = append(head.NotEvaluated, jsonForeign{f.APIVersion, f.Kind, f.Name, jsonPlace(f.Origin)})
+	}
+	for _, d := range s.Dropped {
+		head.NotDeployed = append(head.NotDeployed, jsonDropped{d.Kind, d.Name, d.What, d.Field, d.Count, jsonPlace(d.Origin)})
 	}
 	return head
 }

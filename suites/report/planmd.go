@@ -35,6 +35,9 @@ func PlanMarkdown(w io.Writer, s plan.Sheet, folding Folding) error {
 			out = append(out, "- "+markdown(strings.TrimPrefix(line, "not evaluated: ")))
 		}
 	}
+	for _, line := range droppedText(s.Dropped) {
+		out = append(out, "", markdown(line))
+	}
 	if _, err := io.WriteString(w, strings.Join(out, "\n")+"\n"); err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}

@@ -1,18 +1,22 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/oracle"
 	"github.com/segtest/segtest/suites/plan"
+	"github.com/segtest/segtest/suites/run/record"
 )
 
 // PlanTable writes for people what a scenario declares and what its policies
 // compute to: first where they differ, with the rules that decide, then the
-// whole matrix, and last the policies that nobody judged.
+// whole matrix, and last the policies that nobody judged and a count of what a
+// run does not deploy.
 func PlanTable(w io.Writer, s plan.Sheet, folding Folding, o TextOptions) error {
 	out := planHead(s, o)
 	out = append(out, differText(s.Differ, o)...)
@@ -28,7 +32,7 @@ func PlanTable(w io.Writer, s plan.Sheet, folding Folding, o TextOptions) error 
 			out = append(out, planLegend(line))
 		}
 	}
-	for _, line := range c.notes(s) {
+	for _, line := range append(c.notes(s), droppedText(s.Dropped)...) {
 		out = append(out, o.prose(plain, "  ", printable(o, line))...)
 	}
 	if _, err := io.WriteString(w, strings.Join(out, "\n")+"\n"); err != nil {
@@ -111,4 +115,31 @@ func foreignText(all []oracle.Foreign) []string {
 		out = append(out, line)
 	}
 	return out
+}
+
+// droppedText counts what stand-ins do not have, the most frequent first; no
+// line where they lack nothing.
+func droppedText(all []record.Dropped) []string {
+	type kind struct {
+		what  string
+		count int
+	}
+	var kinds []kind
+	for _, d := range all {
+		i := slices.IndexFunc(kinds, func(k kind) bool { return k.what == d.What })
+		if i < 0 {
+			i = len(kinds)
+			kinds = append(kinds, kind{what: d.What})
+		}
+		kinds[i].count += d.Count
+	}
+	if len(kinds) == 0 {
+		return nil
+	}
+	slices.SortFunc(kinds, func(a, b kind) int { return cmp.Or(b.count-a.count, strings.Compare(a.what, b.what)) })
+	words := make([]string, len(kinds))
+	for i, k := range kinds {
+		words[i] = fmt.Sprintf("%s (%d)", k.what, k.count)
+	}
+	return []string{"not deployed by a run: " + strings.Join(words, ", ") + "; -o json lists them"}
 }

@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,7 +106,7 @@ func shop() record.Record {
 		for i, f := range rec.Flows {
 			s := matrix.Sample{Outcome: matrix.Connected, Start: at + time.Duration(i)*ms, RTT: ms, Attempts: 1}
 			if phase == record.PhaseMatrix && f.Computed.Intent == matrix.Deny {
-				s.Outcome, s.RTT, s.Attempts = matrix.TimedOut, 400*ms, 2
+				s.Outcome, s.Denial, s.RTT, s.Attempts = matrix.TimedOut, matrix.Dropped, 400*ms, 2
 			}
 			p.Cells = append(p.Cells, record.Cell{Flow: i, Sample: s})
 		}
@@ -196,7 +197,10 @@ func results() map[string]judge.Result {
 						{Policy: "shop/db", Rule: -1, Origin: oracle.Origin{File: "online-shop/policies/db.yaml", Line: 1}},
 					}}
 					r.Flows[i] = f
-					r.Passes[1].Cells[i].Sample = matrix.Sample{Outcome: matrix.TimedOut, Start: 1032 * sec, RTT: 400 * ms, Attempts: 2}
+					r.Passes[1].Cells[i] = record.Cell{
+						Flow: i, Evidence: record.Evidence{Receiver: true, Identity: "by address"},
+						Sample: matrix.Sample{Outcome: matrix.Refused, Denial: matrix.Reset, Start: 1032 * sec, RTT: 400 * ms, Attempts: 2},
+					}
 				}
 			}
 		},
@@ -214,6 +218,20 @@ func results() map[string]judge.Result {
 				f.Watched[i].Expect = record.Expect{Gap: "agent-death-opens", Bound: 10 * sec, Link: "https://github.com/kubernetes-sigs/kind/issues/3713"}
 			}
 			strike(f, 0, matrix.Connected, 45, 92)
+		},
+		"repeated": func(r *record.Record) { // one shard, three times; one flow leaks once, another is lost twice
+			r.Header.Asked, r.Header.Flows = record.Asked{Select: []string{"* -> */*-0"}, Shard: "1/2", Repeat: 3}, 250
+			r.Flows[position(*r, "shop/api-0", "shop/db-0", 5432)].Control = true
+			for n := 2; n <= 3; n++ {
+				p := r.Passes[1]
+				p.Repetition, p.Cells = n, slices.Clone(p.Cells)
+				p.Start, p.End = p.Start+time.Duration(n)*sec, p.End+time.Duration(n)*sec
+				p.Cells[position(*r, "shop/api-0", "shop/cache-0", 6379)].Sample.Outcome = matrix.Unknown
+				if n == 2 {
+					p.Cells[position(*r, "guest/curl-0", "shop/db-0", 5432)].Sample.Outcome = matrix.Connected
+				}
+				r.Passes = append(r.Passes, p)
+			}
 		},
 		"unenforced": func(r *record.Record) {
 			r.Enforcement = &record.Enforcement{Detail: "a deny-all policy left 3 of 3 sentinels open for 20 s"}

@@ -17,6 +17,7 @@ func Text(w io.Writer, r judge.Result, o TextOptions) error {
 	out := headline(r, o)
 	if r.Unenforced == "" && seen(r) {
 		out = append(out, matrixText(r, o)...)
+		out = append(out, repetitionsText(r, o)...)
 		out = append(out, findingsText(r, o)...)
 		out = append(out, faultsText(r, o)...)
 	}
@@ -73,6 +74,7 @@ func headline(r judge.Result, o TextOptions) []string {
 	if f := facts(r, o); f != "" {
 		out = append(out, o.paint(dim, "  "+f))
 	}
+	out = append(out, o.prose("1;"+yellow, "  ", printable(o, partText(r)))...)
 	for _, bad := range []string{r.Unenforced, r.Incomplete} {
 		out = append(out, o.prose(red, "  ", printable(o, bad))...)
 	}
@@ -116,11 +118,33 @@ func phasesText(r judge.Result, o TextOptions) []string {
 		}
 		parts = append(parts, p.Phase+" "+counts(p.Counts, o))
 	}
+	if by := denials(r); by != "" {
+		parts = append(parts, by)
+	}
 	out := o.flow("  ", "   ", parts)
 	for _, line := range convergence(r, o) {
 		out = append(out, o.prose(plain, "  ", line)...)
 	}
 	return out
+}
+
+// denials is how many flows were blocked under the policies, and how that showed
+// itself to their senders; "" where nobody knows.
+func denials(r judge.Result) string {
+	n := map[matrix.Denial]int{}
+	for _, f := range r.Flows {
+		n[f.Denial]++
+	}
+	var parts []string
+	for d := matrix.Dropped; d <= matrix.LocalRoute; d++ {
+		if n[d] > 0 {
+			parts = append(parts, fmt.Sprintf("%d by %s", n[d], d))
+		}
+	}
+	if parts == nil {
+		return ""
+	}
+	return "blocked " + strings.Join(parts, ", ")
 }
 
 // faultOf reports that a phase is one of a fault, which the table of faults shows.
@@ -193,12 +217,19 @@ func matrixText(r judge.Result, o TextOptions) []string {
 			*g = max(*g, glyphOf(r, c))
 		}
 	}
-	for i := range cells {
-		if cells[i].glyph == notAsked {
-			cells[i].glyph = unproven
+	var asked []gridCell
+	for i, c := range cells {
+		if c.glyph == notAsked {
+			c.glyph = unproven
+		}
+		if !r.Flows[i].Control {
+			asked = append(asked, c)
 		}
 	}
-	g := newGrid(cells)
+	g := newGrid(asked)
+	if partText(r) != "" {
+		g = flatGrid(asked)
+	}
 	lines := g.text(o)
 	if len(lines) == 0 {
 		return nil

@@ -3,10 +3,13 @@ package run
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/intstr"
+	policyv1alpha2 "sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	"github.com/segtest/segtest/fixtures/deploy"
 	"github.com/segtest/segtest/fixtures/scenario"
@@ -14,48 +17,65 @@ import (
 	"github.com/segtest/segtest/probes/oracle"
 )
 
-// The limits of one run, so that a folder of manifests does not ask a laptop for
-// a thousand pods.
-const (
-	maxPods = 100
-	maxName = 52 // leaves room for what Kubernetes puts behind a workload's name
-)
+// maxPods of one run, so that a folder of manifests does not ask a laptop for a
+// thousand of them.
+const maxPods = 100
 
-// CheckDeploy lists what of a scenario cannot be put on a cluster yet, each with
-// its place; nil when all of it can. A scenario of which a part was left out
-// would be another one.
+// CheckDeploy lists what of a scenario cannot be put on a cluster, each with its
+// place; nil when all of it can. A scenario of which a part was left out would
+// be another one.
 func CheckDeploy(sc *scenario.Scenario) error {
 	c := deployable{}
 	pods := 0
 	for _, w := range sc.Workloads {
 		pods += w.Replicas
-		if w.Kind != "" {
-			c.workload(w)
-		}
+		c.workload(w)
 	}
 	if pods > maxPods {
 		c.add(oracle.Origin{File: sc.Source.File}, "%d pods are more than a run takes on (%d)", pods, maxPods)
 	}
 	for _, ns := range sc.Namespaces {
-		if n := ns.Name; n == "default" || n == "local-path-storage" || strings.HasPrefix(n, "kube-") || strings.HasPrefix(n, "segtest-") {
+		if n := ns.Name; n == "local-path-storage" || strings.HasPrefix(n, "kube-") || strings.HasPrefix(n, "segtest-") {
 			c.add(ns.Origin, "namespace %s belongs to the cluster and cannot be created and deleted: give the objects another one", n)
 		}
+		if ns.Name == metav1.NamespaceDefault && len(ns.Labels) > 0 {
+			c.add(ns.Origin, "namespace default belongs to the cluster, which gives it its labels: give the objects another one")
+		}
 	}
-	m := sc.Manifests
-	for _, n := range m.Nodes {
-		c.add(n.Origin, "node %s is one of another cluster", n.Name)
+	for _, n := range sc.Manifests.Nodes {
+		c.add(n.Origin, "node %s is one of another cluster: take it out of the folder", n.Name)
 	}
-	for _, p := range m.ClusterPolicies {
-		c.add(p.Origin, "a %s cannot be applied yet", p.Kind)
+	for _, f := range sc.Manifests.Foreign {
+		c.add(f.Origin, "a %s of %s cannot be applied: no flavour of the node image knows its kind", f.Kind, f.APIVersion)
 	}
-	for _, f := range m.Foreign {
-		c.add(f.Origin, "a %s of %s cannot be applied", f.Kind, f.APIVersion)
+	c.nodePorts(sc)
+	c.clusterPolicies(sc)
+	return errors.Join(c.found...)
+}
+
+// CheckCluster lists what of a scenario the cluster of a run cannot take: one of
+// its own, or a borrowed one, on which a run keeps to namespaces that it makes.
+func CheckCluster(sc *scenario.Scenario, borrowed bool) error {
+	c := deployable{}
+	cni := sc.Cluster.CNI
+	for _, p := range sc.Manifests.ClusterPolicies {
+		switch {
+		case borrowed:
+			c.add(p.Origin, "a %s acts on everybody's pods: it is only applied to a cluster of the run's own (leave out --context)", p.Kind)
+		case cni.Flavour != clusterPolicyFlavour && len(cni.Manifests) == 0:
+			c.add(p.Origin, "a %s needs an engine that knows it, and flavour %q has none: write cluster: {cni: %s} in a scenario", p.Kind, cni.Flavour, clusterPolicyFlavour)
+		}
 	}
-	if _, err := teamServices(sc); err != nil {
-		c.found = append(c.found, err)
+	for _, ns := range sc.Namespaces {
+		if borrowed && ns.Name == metav1.NamespaceDefault {
+			c.add(ns.Origin, "namespace default belongs to the cluster: give the objects another one")
+		}
 	}
 	return errors.Join(c.found...)
 }
+
+// clusterPolicyFlavour of the node image has ClusterNetworkPolicies.
+const clusterPolicyFlavour = "cnp"
 
 // deployable collects what cannot be deployed.
 type deployable struct{ found []error }
@@ -64,75 +84,100 @@ func (c *deployable) add(at oracle.Origin, format string, args ...any) {
 	c.found = append(c.found, fmt.Errorf("%s: %s", at, fmt.Sprintf(format, args...)))
 }
 
-// workload checks one of the team's.
+func title(w scenario.Workload) string { return strings.TrimSpace(w.Kind + " " + string(w.Key())) }
+
 func (c *deployable) workload(w scenario.Workload) {
-	name := fmt.Sprintf("%s %s", w.Kind, w.Key())
-	switch {
-	case w.HostNetwork:
-		c.add(w.Origin, "%s shares its node's network, and no stand-in for that can be deployed yet", name)
-	case w.First != 0:
-		c.add(w.Origin, "%s numbers its pods from %d, and its stand-in would from 0", name, w.First)
-	case len(w.Addresses) > 0:
-		c.add(w.Origin, "%s has the address of another cluster: name the object as it was applied, not as it runs", name)
-	case len(w.Name) > maxName || strings.Contains(w.Name, "."):
-		c.add(w.Origin, "%s cannot keep its name: a stand-in's has at most %d characters and no dot", name, maxName)
+	if len(w.Addresses) > 0 {
+		c.add(w.Origin, "%s has the address of another cluster, and policies may name it: name the object as it was applied, not as it runs", title(w))
 	}
-	known := map[oracle.Port]bool{}
+	named := map[string]scenario.Port{}
 	for _, p := range w.Ports {
-		port := oracle.Port{Protocol: p.Protocol, Port: p.Port}
-		switch {
-		case p.Protocol == matrix.SCTP:
-			c.add(p.Origin, "%s has an SCTP port, which is not probed yet", name)
-		case known[port]:
-			c.add(p.Origin, "%s has port %s/%d under two names", name, p.Protocol, p.Port)
+		first, known := named[p.Name]
+		if p.Name != "" && known {
+			c.add(p.Origin, "%s calls two ports %s, here %s/%d and at %s %s/%d, of which a Service finds one: rename one", title(w), p.Name, p.Protocol, p.Port, first.Origin, first.Protocol, first.Port)
 		}
-		known[port] = true
+		named[p.Name] = p
 	}
 }
 
-// teamServices are the Services of manifests as those of the workloads that they
-// select. The error lists those that are more than that.
-func teamServices(sc *scenario.Scenario) (map[matrix.Endpoint]*deploy.Service, error) {
-	services := map[matrix.Endpoint]*deploy.Service{}
-	c := deployable{}
-	for _, s := range sc.Manifests.Services {
-		selected := selectedBy(sc, s)
-		switch {
-		case s.Headless:
-			c.add(s.Origin, "Service %s has no address of its own, and none such can be deployed yet", s.Name)
-		case len(selected) != 1:
-			c.add(s.Origin, "Service %s selects %d workloads, and only one that selects exactly one can be deployed yet", s.Name, len(selected))
-		case selected[0].Service != nil || services[selected[0].Key()] != nil:
-			c.add(s.Origin, "Service %s is the second one of %s, and only one can be deployed yet", s.Name, selected[0].Key())
-		default:
-			services[selected[0].Key()] = c.service(s)
-		}
+// nodeOwn are the ports on which a node of Kubernetes listens itself.
+func nodeOwn(p oracle.Port) string {
+	switch p {
+	case oracle.Port{Protocol: matrix.TCP, Port: 10248}, oracle.Port{Protocol: matrix.TCP, Port: 10250}:
+		return "the kubelet"
+	case oracle.Port{Protocol: matrix.TCP, Port: 10249}, oracle.Port{Protocol: matrix.TCP, Port: 10256}:
+		return "kube-proxy"
 	}
-	return services, errors.Join(c.found...)
+	return ""
 }
 
-func (c *deployable) service(s oracle.Service) *deploy.Service {
-	out := &deploy.Service{Name: s.Name.Name()}
-	for _, p := range s.Ports {
-		target := intstr.FromInt32(int32(p.TargetPort))
-		if p.TargetName != "" {
-			target = intstr.FromString(p.TargetName)
-		}
-		if p.Protocol == matrix.SCTP {
-			c.add(s.Origin, "Service %s has an SCTP port, which is not probed yet", s.Name)
-		}
-		out.Ports = append(out.Ports, deploy.ServicePort{Name: p.Name, Protocol: p.Protocol, Port: p.Port, TargetPort: target})
-	}
-	return out
-}
-
-// selectedBy are the workloads whose pods a Service of manifests selects.
-func selectedBy(sc *scenario.Scenario, s oracle.Service) []scenario.Workload {
-	var selected []scenario.Workload
+// nodePorts checks what is to listen on ports of nodes, of which each node has
+// every one only once.
+func (c *deployable) nodePorts(sc *scenario.Scenario) {
+	taken := map[oracle.Port][]string{}
+	pods := map[oracle.Port]int{}
 	for _, w := range sc.Workloads {
-		if len(s.Selector) > 0 && w.Namespace == s.Name.Namespace() && labels.SelectorFromSet(s.Selector).Matches(labels.Set(w.Labels)) {
-			selected = append(selected, w)
+		for _, p := range onNodes(w) {
+			if owner := nodeOwn(p.Port); owner != "" {
+				c.add(p.at, "%s wants port %s/%d of its node, where %s listens", title(w), p.Port.Protocol, p.Port.Port, owner)
+			}
+			taken[p.Port] = append(taken[p.Port], title(w))
+			if pods[p.Port] += w.Replicas; pods[p.Port] > sc.Cluster.Workers && pods[p.Port]-w.Replicas <= sc.Cluster.Workers {
+				c.add(p.at, "%d pods (of %s) want port %s/%d of a node, and there are %d workers: write more under cluster.workers, or fewer replicas",
+					pods[p.Port], strings.Join(slices.Compact(taken[p.Port]), " and "), p.Port.Protocol, p.Port.Port, sc.Cluster.Workers)
+			}
+		}
+		if i := slices.IndexFunc(sc.Namespaces, func(ns scenario.Namespace) bool { return ns.Name == w.Namespace }); i >= 0 && outsideOfLevels(w) {
+			if level := sc.Namespaces[i].Labels[enforceLevel]; level != "" && level != privileged {
+				c.add(w.Origin, "%s takes part in its node's network, and namespace %s refuses such pods (%s: %s)", title(w), w.Namespace, enforceLevel, level)
+			}
 		}
 	}
-	return selected
+}
+
+// nodePort is a port of a node that a workload asks for.
+type nodePort struct {
+	oracle.Port
+	at oracle.Origin
+}
+
+func onNodes(w scenario.Workload) []nodePort {
+	var all []nodePort
+	add := func(p oracle.Port, at oracle.Origin) {
+		if !slices.ContainsFunc(all, func(n nodePort) bool { return n.Port == p }) {
+			all = append(all, nodePort{p, at})
+		}
+	}
+	for _, p := range slices.Concat(w.Ports, w.Served, w.Named) {
+		switch {
+		case w.HostNetwork:
+			add(oracle.Port{Protocol: p.Protocol, Port: p.Port}, p.Origin)
+		case p.HostPort != 0:
+			add(oracle.Port{Protocol: p.Protocol, Port: p.HostPort}, p.Origin)
+		}
+	}
+	return all
+}
+
+// clusterPolicies checks those that can be applied nowhere.
+func (c *deployable) clusterPolicies(sc *scenario.Scenario) {
+	for _, p := range sc.Manifests.ClusterPolicies {
+		switch {
+		case p.Kind != "ClusterNetworkPolicy":
+			c.add(p.Origin, "%s %s is of v1alpha1, which no flavour of the node image knows: write it as a ClusterNetworkPolicy of %s", p.Kind, p.Name, policyv1alpha2.GroupVersion.Version)
+		case p.Spec.Tier == policyv1alpha2.AdminTier && p.Spec.Priority == 0 && selectsSentinels(p.Spec.Subject):
+			c.add(p.Origin, "ClusterNetworkPolicy %s selects pods of every namespace at priority 0, which is the fence's: give it another priority, or a narrower subject", p.Name)
+		}
+	}
+}
+
+// selectsSentinels reports a subject that takes in pods of any namespace.
+func selectsSentinels(s policyv1alpha2.ClusterNetworkPolicySubject) bool {
+	fits := func(selector *metav1.LabelSelector, set labels.Set) bool {
+		parsed, err := metav1.LabelSelectorAsSelector(selector) // nil fits nothing
+		return err == nil && parsed.Matches(set)
+	}
+	space := labels.Set{deploy.RunLabel: "any", corev1.LabelMetadataName: "segtest-sentinel-any"}
+	return fits(s.Namespaces, space) ||
+		s.Pods != nil && fits(&s.Pods.NamespaceSelector, space) && fits(&s.Pods.PodSelector, labels.Set{deploy.RunLabel: "any"})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/segtest/segtest/chaos/kinds"
 	"github.com/segtest/segtest/chaos/profiles"
 	"github.com/segtest/segtest/chaos/survey"
+	"github.com/segtest/segtest/fixtures/deploy"
 	"github.com/segtest/segtest/fixtures/scenario"
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/suites/run/record"
@@ -38,7 +39,7 @@ func (s *Session) fault(ctx context.Context, i int, spec scenario.FaultSpec) err
 	if err != nil {
 		return err
 	}
-	eng := &engine.Engine{Env: env, Journal: journal}
+	eng := &engine.Engine{Env: env, Journal: journal, Now: s.now}
 	step, refused := eng.Plan(ctx, id, kind, inventory, params(spec), s.opts.Seed)
 	if refused != nil {
 		s.opts.Progress("%s: not injected: %s%s", id, refused.Error, refused.Skipped)
@@ -116,7 +117,7 @@ func (s *Session) chaosPods() []chaos.Pod {
 		for _, slot := range w.Slots() {
 			sel := s.isolated[slot]
 			pods = append(pods, chaos.Pod{
-				Endpoint: slot, Workload: w.Key(), Namespace: slot.Namespace(), Name: slot.Name(),
+				Endpoint: slot, Workload: w.Key(), Namespace: slot.Namespace(), Name: deploy.PodName(slot),
 				Ingress: sel.ingress, Egress: sel.egress,
 			})
 		}
@@ -147,7 +148,7 @@ func (s *Session) injectWatched(
 	go func() { defer close(followed); w.follow(following) }()
 	result := eng.Run(ctx, id, kind, step)
 	if result.Healed.Seen && ctx.Err() == nil {
-		left := result.HealStart + result.RecoverWithin - now()
+		left := result.HealStart + result.RecoverWithin - s.now()
 		if _, err = s.settle(ctx, record.PhaseAfter(id), s.expected, max(left, time.Second)); err == nil {
 			w.linger(ctx, quiet)
 		}

@@ -42,8 +42,8 @@ func (s *Session) enforce(ctx context.Context) error {
 	if missing := open.missing(); len(missing) > 0 {
 		return fmt.Errorf("the sentinels do not reach each other before there is any policy: %s", strings.Join(missing, ", "))
 	}
-	s.opts.Progress("applying %d policies", len(s.opts.Scenario.Policies))
-	s.seen.applied = now()
+	s.opts.Progress("applying %d policies", len(s.opts.Scenario.Policies)+len(s.opts.Scenario.Manifests.ClusterPolicies))
+	s.seen.applied = s.now()
 	if err := s.place.deployment.ApplyPolicies(ctx, policies(s.opts.Scenario)); err != nil {
 		return err
 	}
@@ -127,7 +127,9 @@ func (f *fence) look(start time.Duration, cells []prober.Cell) {
 		p := &f.posts[i]
 		as := c.Sample.Outcome == matrix.Connected
 		if f.closed {
-			as = c.Sample.Outcome.Blocked()
+			// Who lets packets in and no answer out enforces, if badly: what it
+			// leaks is for the matrix to show.
+			as = c.Sample.Outcome.Blocked() || c.Sample.Outcome == matrix.OneWay
 		}
 		p.last = strings.TrimSpace(c.Sample.Outcome.String() + " " + c.Evidence.Cause)
 		switch {
@@ -160,8 +162,8 @@ func (s *Session) cross(ctx context.Context, ask asker, f fence) (fence, error) 
 	if err != nil {
 		return f, err
 	}
-	for end := now() + fenceDeadline; len(f.missing()) > 0 && now() < end; {
-		start := now()
+	for end := s.now() + fenceDeadline; len(f.missing()) > 0 && s.now() < end; {
+		start := s.now()
 		cells, err := ask.Pass(ctx, plan)
 		if err = errors.Join(err, context.Cause(ctx)); err != nil {
 			return f, err

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/segtest/segtest/chaos"
 	"github.com/segtest/segtest/fixtures/cluster"
 	"github.com/segtest/segtest/fixtures/deploy"
 	"github.com/segtest/segtest/probes/matrix"
@@ -112,7 +113,7 @@ type scripted struct {
 func (s *scripted) Pass(_ context.Context, p prober.Plan) ([]prober.Cell, error) {
 	k := min(len(s.plans), len(s.looks)-1)
 	s.plans = append(s.plans, p)
-	return outcomes(now(), s.looks[k]...), s.err
+	return outcomes(chaos.Now(), s.looks[k]...), s.err
 }
 
 // history is a session that writes its record into memory.
@@ -132,10 +133,10 @@ func (discard) Close() error                { return nil }
 
 func TestCrossTheFence(t *testing.T) {
 	t.Parallel()
-	const open, shut = matrix.Connected, matrix.TimedOut
-	ask := &scripted{looks: [][]matrix.Outcome{{open, open}, {shut, open}, {shut, shut}, {open, shut}}}
+	const open, shut, leaky = matrix.Connected, matrix.TimedOut, matrix.OneWay
+	ask := &scripted{looks: [][]matrix.Outcome{{open, open}, {shut, open}, {shut, shut}, {open, leaky}}}
 	s := history(t)
-	applied := now()
+	applied := chaos.Now()
 	f, err := s.cross(t.Context(), ask, fence{sentinels: []deploy.Sentinel{sentinel("worker"), sentinel("worker2")}, closed: true, since: applied})
 	if err != nil || len(ask.plans) != 4 {
 		t.Fatalf("%d looks, %v; want 4: two for the first node, two more for the second", len(ask.plans), err)
@@ -151,7 +152,7 @@ func TestCrossTheFence(t *testing.T) {
 		t.Fatalf("recorded %+v, %+v", rec.Enforcement, rec.Convergence)
 	}
 	for i, c := range rec.Convergence {
-		if c.Error != "" || c.Node != f.sentinels[i].Node || c.Lower >= c.Upper || c.Upper > now()-applied || c.Resolution <= 0 {
+		if c.Error != "" || c.Node != f.sentinels[i].Node || c.Lower >= c.Upper || c.Upper > chaos.Now()-applied || c.Resolution <= 0 {
 			t.Errorf("convergence %+v", c)
 		}
 	}

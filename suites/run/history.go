@@ -6,12 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/segtest/segtest/chaos"
 	"github.com/segtest/segtest/suites/run/record"
 )
-
-// now is CLOCK_MONOTONIC, which the agents stamp their samples with too.
-func now() time.Duration { return chaos.Now() }
 
 // write appends to the record, on disk and in memory.
 func (s *Session) write(e record.Event) error {
@@ -28,8 +24,9 @@ func (s *Session) writeHead() error {
 	sc := s.opts.Scenario
 	header := &record.Header{
 		RunID: s.opts.RunID, Scenario: sc.Name, File: sc.Source.File,
-		Started: time.Now().UTC(), Monotonic: now(), Seed: s.opts.Seed,
-		Facts: s.opts.Facts, Labels: sc.Labels,
+		Started: time.Now().UTC(), Monotonic: s.now(), Seed: s.opts.Seed,
+		Facts: s.opts.Facts, Labels: sc.Labels, Dropped: withoutStandIn(sc),
+		Asked: s.opts.Asked, Flows: s.whole.Len(), Digest: record.Digest(s.whole.All()),
 	}
 	for i, spec := range sc.Chaos {
 		header.Faults = append(header.Faults, faultID(i, spec))
@@ -47,7 +44,7 @@ func (s *Session) writeHead() error {
 
 // finish writes the end of the record.
 func (s *Session) finish(ctx context.Context, leftBehind error) error {
-	end := &record.End{At: now()}
+	end := &record.End{At: s.now()}
 	if s.failed == nil && ctx.Err() != nil && s.done < len(s.Steps()) {
 		s.failed = context.Cause(ctx) // between two steps
 	}

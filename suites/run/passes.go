@@ -42,7 +42,7 @@ func (s *Session) pass(ctx context.Context, r round) (record.Pass, error) {
 		Seed: s.opts.Seed + s.seen.passes, Baseline: s.seen.baseline,
 	}
 	s.seen.passes++
-	p := record.Pass{Phase: r.phase, Settling: r.settling, Fenced: r.phase != record.PhaseBaseline && r.phase != record.PhaseOpen}
+	p := record.Pass{Phase: r.phase, Settling: r.settling, Fenced: s.behindFence(r.phase), Repetition: s.seen.again}
 	at := byEndpoint(pods)
 	for i, f := range s.index.All() {
 		if r.flows != nil && !slices.Contains(r.flows, i) {
@@ -62,12 +62,12 @@ func (s *Session) pass(ctx context.Context, r round) (record.Pass, error) {
 			return record.Pass{}, err
 		}
 	}
-	p.Start = now()
+	p.Start = s.now()
 	cells, err := s.place.fleet.Pass(ctx, plan)
 	if err != nil {
 		return record.Pass{}, err
 	}
-	p.End, p.Wait = now(), plan.DenyWait(cells)
+	p.End, p.Wait = s.now(), plan.DenyWait(cells)
 	// A pass right after this one need not ask again.
 	after, unread := s.drops(ctx, r)
 	s.seen.queues = after
@@ -80,6 +80,19 @@ func (s *Session) pass(ctx context.Context, r round) (record.Pass, error) {
 	}
 	slices.SortFunc(p.Cells, func(a, b record.Cell) int { return a.Flow - b.Flow })
 	return p, errors.Join(context.Cause(ctx), s.write(record.Event{Pass: &p}), unread)
+}
+
+// behindFence reports a phase in which all policies are known to be enforced.
+// The fence tells it of NetworkPolicies; cluster policies come to an engine by
+// another way, so that only the settled matrix does.
+func (s *Session) behindFence(phase string) bool {
+	switch phase {
+	case record.PhaseBaseline, record.PhaseOpen:
+		return false
+	case record.PhaseMatrix:
+		return len(s.opts.Scenario.Manifests.ClusterPolicies) == 0
+	}
+	return true
 }
 
 // surprising lists the flows of a pass that are not as wanted.
@@ -95,7 +108,7 @@ func surprising(p record.Pass, want func(int) matrix.Intent) []int {
 // says how it got there.
 func (s *Session) settle(ctx context.Context, phase string, want func(int) matrix.Intent, deadline time.Duration) (settling, error) {
 	var how settling
-	for end := now() + deadline; how.inARow < settledAfter && now() < end; {
+	for end := s.now() + deadline; how.inARow < settledAfter && s.now() < end; {
 		p, err := s.pass(ctx, round{phase: phase, settling: true})
 		if err != nil {
 			return how, err

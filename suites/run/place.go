@@ -16,7 +16,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/segtest/segtest/fixtures/cluster"
@@ -24,7 +23,6 @@ import (
 	"github.com/segtest/segtest/fixtures/image"
 	"github.com/segtest/segtest/fixtures/scenario"
 	"github.com/segtest/segtest/probes/matrix"
-	"github.com/segtest/segtest/probes/oracle"
 	"github.com/segtest/segtest/probes/prober"
 	"github.com/segtest/segtest/suites/run/record"
 )
@@ -34,7 +32,7 @@ type place struct {
 	cluster    cluster.Cluster
 	client     kubernetes.Interface
 	probe      *image.Image // nil: every node has the image
-	deployment *deploy.Deployment
+	deployment Deployment
 	fleet      *prober.Fleet
 }
 
@@ -65,7 +63,9 @@ func (s *Session) startCluster(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.write(record.Event{Facts: maps.Clone(s.place.cluster.Facts())}); err != nil {
+	facts := maps.Clone(s.place.cluster.Facts())
+	maps.Copy(facts, shadowFacts(sc))
+	if err := s.write(record.Event{Facts: facts}); err != nil {
 		return err
 	}
 	s.place.client, err = kubernetes.NewForConfig(s.place.cluster.REST())
@@ -74,16 +74,27 @@ func (s *Session) startCluster(ctx context.Context) error {
 
 // deploy puts the probe image and the workloads on the cluster, without policies.
 func (s *Session) deploy(ctx context.Context) error {
+	if _, borrowed := s.place.cluster.(cluster.Borrowed); borrowed {
+		if err := CheckCluster(s.opts.Scenario, borrowed); err != nil {
+			return err
+		}
+	}
 	probe, err := s.loadProbe(ctx)
 	if err != nil {
 		return err
 	}
 	plan := deployPlan(s.opts.Scenario, s.opts.RunID, probe)
-	s.place.deployment, err = deploy.New(s.place.cluster.REST(), plan, s.opts.Progress)
+	s.place.deployment, err = s.deployment(plan)
 	if err != nil {
 		return err
 	}
-	s.opts.Progress("deploying %d workloads", len(plan.Workloads))
+	s.opts.Progress("deploying %d workloads and %d services", len(plan.Workloads), len(plan.Services))
+	if n := len(s.opts.Scenario.Manifests.Dropped); n > 0 {
+		s.opts.Progress("%d parts of the manifests have no stand-in: the record and `segtest plan -o json` list them", n)
+	}
+	if said := shadowFacts(s.opts.Scenario)["podSecurity"]; said != "" {
+		s.opts.Progress("pod security: %s", said)
+	}
 	if err := s.place.deployment.Up(ctx); err != nil {
 		return err
 	}
@@ -102,28 +113,6 @@ func (s *Session) loadProbe(ctx context.Context) (string, error) {
 	}
 	s.opts.Progress("loading the probe image")
 	return s.place.probe.Ref, loader.LoadImage(ctx, s.place.probe.Ref, s.place.probe.Open)
-}
-
-// deployPlan says to deploy what the scenario says to load.
-func deployPlan(sc *scenario.Scenario, runID, probeImage string) deploy.Plan {
-	plan := deploy.Plan{RunID: runID, Image: probeImage, Canary: sc.Canary}
-	for _, ns := range sc.Namespaces {
-		plan.Namespaces = append(plan.Namespaces, deploy.Namespace{Name: ns.Name, Labels: ns.Labels})
-	}
-	services, _ := teamServices(sc) // CheckDeploy has reported what is left out
-	for _, w := range sc.Workloads {
-		dw := deploy.Workload{Namespace: w.Namespace, Name: w.Name, Labels: w.Labels, Replicas: w.Replicas, Near: w.Near, Service: services[w.Key()]}
-		for _, p := range w.Ports {
-			dw.Ports = append(dw.Ports, oracle.Port{Name: p.Name, Protocol: p.Protocol, Port: p.Port})
-		}
-		if w.Service != nil {
-			dw.Service = &deploy.Service{Ports: []deploy.ServicePort{{
-				Protocol: w.Service.Protocol, Port: w.Service.Port, TargetPort: intstr.FromInt32(int32(w.Service.TargetPort)),
-			}}}
-		}
-		plan.Workloads = append(plan.Workloads, dw)
-	}
-	return plan
 }
 
 // policies are the scenario's, as they are applied.

@@ -46,7 +46,8 @@ type route struct {
 // address, whoever sent it: a sampler, or a pass meanwhile.
 type receivers struct {
 	agents receiptReader
-	from   time.Duration // what arrived before does not count
+	now    func() time.Duration // the clock of their logs
+	from   time.Duration        // what arrived before does not count
 	denied map[route]int
 
 	mu      sync.Mutex
@@ -61,7 +62,7 @@ type receiverLog struct {
 	member prober.Member
 	gone   bool // its pod was replaced; guarded by receivers.mu
 
-	mu       sync.Mutex // held while it is read
+	turn     chan struct{} // holds one while it is read
 	since    time.Duration
 	read     time.Duration // when the last good reading began
 	boot     string
@@ -71,8 +72,8 @@ type receiverLog struct {
 	problem  string // of the last reading, "" for a good one
 }
 
-func newReceivers(agents receiptReader, from time.Duration, denied map[route]int) *receivers {
-	return &receivers{agents: agents, from: from, denied: denied, senders: map[netip.Addr]matrix.Endpoint{}}
+func newReceivers(agents receiptReader, now func() time.Duration, from time.Duration, denied map[route]int) *receivers {
+	return &receivers{agents: agents, now: now, from: from, denied: denied, senders: map[netip.Addr]matrix.Endpoint{}}
 }
 
 // follow takes over who the agents are now, and reads the logs of those that
@@ -102,7 +103,7 @@ func (r *receivers) follow(ctx context.Context, members []prober.Member) {
 		if known || !to[m.Endpoint] {
 			continue
 		}
-		l := &receiverLog{member: m, since: since, read: now(), arrivals: map[int][]record.Arrival{}}
+		l := &receiverLog{member: m, turn: make(chan struct{}, 1), since: since, read: r.now(), arrivals: map[int][]record.Arrival{}}
 		r.logs = append(r.logs, l)
 		r.work.Go(func() { r.keepReading(ctx, l, every*time.Duration(i)/time.Duration(len(members)), every) })
 	}
@@ -133,7 +134,7 @@ func (r *receivers) keepReading(ctx context.Context, l *receiverLog, first, ever
 // before reads all logs once more, right before a fault that may take some of
 // them away.
 func (r *receivers) before(ctx context.Context) {
-	r.struck = now()
+	r.struck = r.now()
 	r.readAll(ctx, readingDeadline)
 }
 
@@ -157,12 +158,16 @@ func (r *receivers) readAll(ctx context.Context, within time.Duration) {
 // read reads a log once. It gives up after a time and leaves the stream to
 // others: a frozen agent answers when it is thawed.
 func (r *receivers) read(ctx context.Context, l *receiverLog, within time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	late := time.AfterFunc(within, func() { cancel(fmt.Errorf("no answer within %s", within)) })
 	defer func() { late.Stop(); cancel(nil) }()
-	start := now()
+	start := r.now()
 	got, err := r.agents.Receipts(ctx, l.member, l.since)
 	if err != nil {
 		l.problem = err.Error()

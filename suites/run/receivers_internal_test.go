@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/segtest/segtest/chaos"
 	"github.com/segtest/segtest/fixtures/scenario"
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/oracle"
@@ -60,7 +61,7 @@ func member(ep matrix.Endpoint, uid string, ips ...string) prober.Member {
 // IPv6 (flow 5).
 func town() (*receivers, *logbook, func(...prober.Member)) {
 	book := &logbook{pods: map[string]prober.Receipts{}, began: map[string]time.Duration{}, errs: map[string]error{}, reads: make(chan string, 100)}
-	r := newReceivers(book, 100, map[route]int{
+	r := newReceivers(book, chaos.Now, 100, map[route]int{
 		{"shop/web-0", "shop/db-0", matrix.TCP, 5432, matrix.IPv4}: 3,
 		{"shop/web-0", "shop/db-0", matrix.UDP, 53, matrix.IPv4}:   4,
 		{"shop/web-0", "shop/db-0", matrix.TCP, 5432, matrix.IPv6}: 5,
@@ -160,7 +161,7 @@ func TestReceiversSayWhatTheyMissed(t *testing.T) {
 			follow(web, replaced)
 		}, "the stream broke"},
 		{"replaced before it was read", func(r *receivers, b *logbook, follow func(...prober.Member)) {
-			r.struck = now()
+			r.struck = chaos.Now()
 			follow(web, replaced)
 			b.set("d2", anew, nil)
 		}, "it went with its pod before it was read"},

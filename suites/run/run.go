@@ -31,10 +31,14 @@ type Options struct {
 	// ProbeImage is a reference that every node has already; "" builds the image
 	// and loads it.
 	ProbeImage string
-	// Select keeps some flows only; nil keeps all.
-	Select   func(matrix.Flow) bool
+	// Select keeps some flows only, and asks others as controls of their denies;
+	// nil keeps all.
+	Select func(matrix.Flow) bool
+	// Asked is written down: what Select means, and how often the matrix is asked.
+	Asked    record.Asked
 	Progress cluster.Progress // nil drops it
 	Safety   Safety
+	StandIn  StandIn
 }
 
 // Safety is what mends a fault when this process dies.
@@ -59,6 +63,8 @@ type subject struct {
 	declared matrix.Matrix[scenario.Expectation]
 	computed matrix.Matrix[oracle.Decision]
 	isolated map[matrix.Endpoint]selection
+	whole    *matrix.Index        // of all flows of the scenario
+	controls map[matrix.Flow]bool // flows of index that were not chosen
 }
 
 // selection says in which directions some policy selects a pod.
@@ -69,6 +75,7 @@ type seen struct {
 	record   record.Record
 	baseline map[int]bool
 	passes   uint64            // counts passes, for their seeds
+	again    int               // which repetition of the matrix runs, 0 for none
 	applied  time.Duration     // when the policies began to be applied
 	queues   map[string]string // counters of the policy engines' queues after the last pass; nil unless that was judged
 }
@@ -77,6 +84,7 @@ type seen struct {
 type Step struct {
 	Name string // "baseline", "fault 1-pod-kill"
 	run  func(context.Context) error
+	more bool // it is none of Steps
 }
 
 // ErrUnenforced ends a run on a cluster that enforces no policy.
@@ -132,34 +140,11 @@ func compute(s *scenario.Scenario, keep func(matrix.Flow) bool) (subject, error)
 		to.ingress = to.ingress || d.Ingress.Isolated
 		sub.isolated[flow.From], sub.isolated[flow.To] = from, to
 	}
-	sub.computed = all
+	sub.computed, sub.whole = all, expansion.Index
 	if keep != nil {
 		return sub.narrow(keep)
 	}
 	return sub, nil
-}
-
-// narrow keeps some flows.
-func (s subject) narrow(keep func(matrix.Flow) bool) (subject, error) {
-	var flows []matrix.Flow
-	for _, f := range s.index.All() {
-		if keep(f) {
-			flows = append(flows, f)
-		}
-	}
-	if len(flows) == 0 {
-		return subject{}, errors.New("the selection keeps no flow: `segtest plan` lists them all")
-	}
-	index := matrix.NewIndex(flows)
-	declared, computed := matrix.New[scenario.Expectation](index), matrix.New[oracle.Decision](index)
-	for i, f := range index.All() {
-		d, _ := s.declared.Of(f)
-		c, _ := s.computed.Of(f)
-		declared.Set(i, d)
-		computed.Set(i, c)
-	}
-	s.index, s.declared, s.computed = index, declared, computed
-	return s, nil
 }
 
 func (s subject) flows(sc *scenario.Scenario) []record.Flow {
@@ -171,32 +156,30 @@ func (s subject) flows(sc *scenario.Scenario) []record.Flow {
 			Declared: record.Declared{Intent: d.Intent, Origin: d.Origin, Reason: d.Reason},
 			Computed: s.computed.At(i),
 			Canary:   sc.IsCanary(f),
+			Control:  s.controls[f],
 		})
 	}
 	return flows
 }
 
 // expected is what the network should do if it enforces what the policies say.
-func (s subject) expected(flow int) matrix.Intent {
-	if c := s.computed.At(flow).Intent; c == matrix.Allow || c == matrix.Deny {
-		return c
-	}
-	return s.declared.At(flow).Intent
-}
+// What they leave undefined is not judged, whatever the scenario declares, and
+// so it is not waited for.
+func (s subject) expected(flow int) matrix.Intent { return s.computed.At(flow).Intent }
 
 // Steps is the order of a run.
 func (s *Session) Steps() []Step {
 	steps := []Step{
-		{"cluster", s.startCluster},
-		{"deploy", s.deploy},
-		{record.PhaseBaseline, s.baseline},
-		{"policies", s.enforce},
-		{record.PhaseMatrix, s.matrix},
+		{Name: "cluster", run: s.startCluster},
+		{Name: "deploy", run: s.deploy},
+		{Name: record.PhaseBaseline, run: s.baseline},
+		{Name: "policies", run: s.enforce},
+		{Name: record.PhaseMatrix, run: s.matrix},
 	}
 	for i, spec := range s.opts.Scenario.Chaos {
-		steps = append(steps, Step{record.PhaseFault(faultID(i, spec)), func(ctx context.Context) error { return s.fault(ctx, i, spec) }})
+		steps = append(steps, Step{Name: record.PhaseFault(faultID(i, spec)), run: func(ctx context.Context) error { return s.fault(ctx, i, spec) }})
 	}
-	return append(steps, Step{record.PhaseOpen, s.open})
+	return append(steps, Step{Name: record.PhaseOpen, run: s.open})
 }
 
 func faultID(i int, spec scenario.FaultSpec) string { return fmt.Sprintf("%d-%s", i+1, spec.Kind) }
@@ -208,12 +191,12 @@ func (s *Session) Do(ctx context.Context, step Step) error {
 	if s.failed != nil {
 		return s.failed
 	}
-	start := now()
+	start := s.now()
 	err := step.run(ctx)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = errors.Join(cause, err)
 	}
-	phase := record.Phase{Name: step.Name, Start: start, End: now()}
+	phase := record.Phase{Name: step.Name, Start: start, End: s.now()}
 	if err != nil {
 		phase.Error = err.Error()
 		s.failed = fmt.Errorf("%s: %w", step.Name, err)
@@ -221,7 +204,7 @@ func (s *Session) Do(ctx context.Context, step Step) error {
 	if err := s.write(record.Event{Phase: &phase}); err != nil && s.failed == nil {
 		s.failed = err
 	}
-	if s.failed == nil {
+	if s.failed == nil && !step.more {
 		s.done++
 	}
 	return s.failed

@@ -158,14 +158,14 @@ func class(want matrix.Intent, e record.Expect, canary bool) int {
 func (w *watch) start(ctx context.Context) error {
 	w.queues.read(ctx, w.session.place.cluster.Nodes())
 	ctx, w.deafen = context.WithCancel(ctx)
-	w.span[0] = now()
+	w.span[0] = w.session.now()
 	denied := map[route]int{}
 	for i, f := range w.session.index.All() {
 		if w.session.computed.At(i).Intent == matrix.Deny && f.Way == matrix.PodIP {
 			denied[route{f.From, f.To, f.Protocol, f.Port, f.Family}] = i
 		}
 	}
-	w.logs = newReceivers(w.session.place.fleet, w.span[0], denied)
+	w.logs = newReceivers(w.session.place.fleet, w.session.now, w.span[0], denied)
 	for i := range w.groups {
 		if err := w.launch(ctx, &w.groups[i]); err != nil {
 			return err
@@ -290,7 +290,7 @@ func (w *watch) before(ctx context.Context) {
 func (w *watch) stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeoutCause(ctx, collectDeadline, fmt.Errorf("the agents did not return their samples within %s", collectDeadline))
 	defer cancel()
-	w.span[1] = now()
+	w.span[1] = w.session.now()
 	for i := range w.groups {
 		w.collect(ctx, &w.groups[i])
 	}

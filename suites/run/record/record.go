@@ -8,6 +8,7 @@
 package record
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/segtest/segtest/probes/matrix"
@@ -63,6 +64,25 @@ type Header struct {
 	// Faults are the ids of the faults that the scenario asks for, in order. One
 	// that no Fault event follows did not run.
 	Faults []string `json:"faults,omitempty"`
+	// Dropped is what the team's objects have and their stand-ins have not.
+	Dropped []Dropped `json:"dropped,omitempty"`
+	// Asked is what the user asked for beyond the scenario.
+	Asked Asked `json:"asked,omitzero"`
+	// Flows is how many flows the scenario has, asked or not, and Digest tells
+	// their set from that of another scenario; 0 and "" are unknown.
+	Flows  int    `json:"flows,omitempty"`
+	Digest string `json:"digest,omitempty"`
+}
+
+// Dropped is a part of a team's object that its stand-in does not have, or
+// objects of a kind that have no stand-in.
+type Dropped struct {
+	Kind   string        `json:"kind"`
+	Name   string        `json:"name,omitempty"`  // "namespace/name"; "" for several of a kind
+	What   string        `json:"what"`            // in words: "images", "probes"
+	Field  string        `json:"field,omitempty"` // "spec.template.spec.containers[0].image"
+	Count  int           `json:"count"`
+	Origin oracle.Origin `json:"origin"`
 }
 
 // Flow is one cell of the matrix with what was declared and computed before
@@ -74,6 +94,9 @@ type Flow struct {
 	// Canary marks a flow to the undeclared port, which reports fold away where
 	// it is as it should be.
 	Canary bool `json:"canary,omitempty"`
+	// Control marks a flow that is asked for the sake of others alone, as evidence
+	// of their denies. It was not chosen and is not judged.
+	Control bool `json:"control,omitempty"`
 }
 
 // Declared is the scenario's expectation.
@@ -97,6 +120,19 @@ func PhaseFault(id string) string { return "fault " + id }
 // PhaseAfter is the phase of the passes after a fault.
 func PhaseAfter(id string) string { return PhaseFault(id) + " after" }
 
+// PhaseRepetition is the stretch in which the matrix was asked for the n-th time;
+// the first is PhaseMatrix itself. Its passes are passes of PhaseMatrix.
+func PhaseRepetition(n int) string { return fmt.Sprintf("repetition %d", n) }
+
+// RepetitionOf is the number in a PhaseRepetition, 0 for any other phase.
+func RepetitionOf(phase string) int {
+	var n int
+	if _, err := fmt.Sscanf(phase, "repetition %d", &n); err != nil || phase != PhaseRepetition(n) {
+		return 0
+	}
+	return n
+}
+
 // Phase is a stretch of the run.
 type Phase struct {
 	Name  string        `json:"name"`
@@ -119,6 +155,9 @@ type Pass struct {
 	// Fenced: the policies were known to be enforced when the pass began, so that
 	// an arrival on a denied flow is a leak even while the matrix settles.
 	Fenced bool `json:"fenced,omitempty"`
+	// Repetition is 2 where the matrix is asked for the second time, and so on; 0 is
+	// the first time. Each is judged on its own, and the worst of them decides.
+	Repetition int `json:"repetition,omitempty"`
 	// Void says why nothing of this pass may be believed ("" for a good one).
 	Void  string `json:"void,omitempty"`
 	Cells []Cell `json:"cells"`
@@ -144,6 +183,9 @@ type Evidence struct {
 	Receiver bool `json:"receiver,omitempty"`
 	// Arrived: the receiver logged this flow's packets (the flow is one-way).
 	Arrived bool `json:"arrived,omitempty"`
+	// Identity says how the peer is known where it does not say itself who it is,
+	// "by address" for an echo reply; "" where it does.
+	Identity string `json:"identity,omitempty"`
 	// Cause says why an Unknown or LocalError sample is not known.
 	Cause string `json:"cause,omitempty"`
 }

@@ -27,6 +27,8 @@ func events() []record.Event {
 		{Header: &record.Header{
 			Schema: record.Schema, RunID: "r1", Scenario: "shop", File: "scenario.yaml", Started: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC),
 			Monotonic: time.Second, Seed: 7, Facts: map[string]string{"cni": "closed"}, Labels: map[string]string{"stage": "pr"}, Faults: []string{"1-pod-kill"},
+			Dropped: []record.Dropped{{Kind: "Pod", Name: "shop/db", What: "images", Field: "spec.containers[0].image", Count: 1, Origin: oracle.Origin{File: "db.yaml", Line: 4, Column: 2}}},
+			Asked:   record.Asked{Select: []string{"* -> shop/db"}, Shard: "1/2", Rerun: "r0", Repeat: 3, UntilFailure: time.Minute}, Flows: 5, Digest: "d",
 		}},
 		{Flow: &record.Flow{
 			Flow: flow, Declared: record.Declared{Intent: matrix.Deny, Origin: oracle.Origin{File: "scenario.yaml", Line: 9, Column: 3}, Reason: "default"},
@@ -35,9 +37,9 @@ func events() []record.Event {
 				By: []oracle.RuleRef{{Policy: "shop/db", Rule: -1, Origin: oracle.Origin{File: "db.yaml", Line: 1}}},
 			}, Egress: oracle.Half{Intent: matrix.Allow}},
 		}},
-		{Flow: &record.Flow{Flow: self, Canary: true, Computed: oracle.Decision{Intent: matrix.Undefined, Reason: "itself"}}},
+		{Flow: &record.Flow{Flow: self, Canary: true, Control: true, Computed: oracle.Decision{Intent: matrix.Undefined, Reason: "itself"}}},
 		{Phase: &record.Phase{Name: record.PhaseMatrix, Start: 1, End: 2, Error: "cut"}},
-		{Pass: &record.Pass{Phase: record.PhaseMatrix, Start: 1, End: 2, Wait: 3, Settling: true, Void: "queue dropped", Cells: []record.Cell{
+		{Pass: &record.Pass{Phase: record.PhaseMatrix, Start: 1, End: 2, Wait: 3, Settling: true, Repetition: 2, Void: "queue dropped", Cells: []record.Cell{
 			{Flow: 0, Sample: matrix.Sample{Outcome: matrix.TimedOut, Start: 4, RTT: 5, Attempts: 2, Detail: "x"}, Evidence: record.Evidence{Control: true}},
 			{Flow: 1, Sample: matrix.Sample{Outcome: matrix.LocalError}, Evidence: record.Evidence{Cause: "no ports left"}},
 		}}},
@@ -141,6 +143,34 @@ func TestTornAtEveryByte(t *testing.T) {
 		if !reflect.DeepEqual(rec, want) {
 			t.Fatalf("cut at %d: read\n%+v\nwant\n%+v", n, rec, want)
 		}
+	}
+}
+
+func TestAskedInWords(t *testing.T) {
+	t.Parallel()
+	for want, asked := range map[string]record.Asked{
+		"":          {Repeat: 3},
+		"shard 1/2": {Shard: "1/2"},
+		"those that did not pass in run r0, 'shop/web -> *', '* -> shop/db', shard 2/2": {Rerun: "r0", Select: []string{"shop/web -> *", "* -> shop/db"}, Shard: "2/2"},
+	} {
+		if got := asked.Part(); got != want {
+			t.Errorf("%+v is %q, want %q", asked, got, want)
+		}
+	}
+}
+
+// A set of flows has the digest that it always had, and no other set has it.
+func TestDigest(t *testing.T) {
+	t.Parallel()
+	flows := []matrix.Flow{
+		{From: "shop/web-0", To: "shop/db-0", Protocol: matrix.TCP, Port: 5432},
+		{From: "shop/web-1", To: "shop/db-0", Protocol: matrix.TCP, Port: 5432},
+	}
+	if got := record.Digest(matrix.NewIndex(flows).All()); got != "482ef0ca7956" {
+		t.Errorf("the digest is %s", got)
+	}
+	if a, b := record.Digest(matrix.NewIndex(flows).All()), record.Digest(matrix.NewIndex(flows[:1]).All()); a == b {
+		t.Errorf("two sets have the digest %s", a)
 	}
 }
 

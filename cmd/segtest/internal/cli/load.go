@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,7 +15,6 @@ import (
 	"github.com/segtest/segtest/chaos/profiles"
 	"github.com/segtest/segtest/fixtures/manifest"
 	"github.com/segtest/segtest/fixtures/scenario"
-	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/suites/run"
 )
 
@@ -107,19 +105,4 @@ func runOf(path string) string {
 		}
 	}
 	return ""
-}
-
-// selection reads --select values: the flows to keep; nil keeps all.
-func selection(texts []string) (func(matrix.Flow) bool, error) {
-	if len(texts) == 0 {
-		return nil, nil //nolint:nilnil // no filter is not an error
-	}
-	flows := make([]matrix.Flow, len(texts))
-	for i, text := range texts {
-		var err error
-		if flows[i], err = matrix.ParseFlow(text); err != nil {
-			return nil, misuse("--select: %w", err)
-		}
-	}
-	return func(f matrix.Flow) bool { return slices.Contains(flows, f) }, nil
 }

@@ -117,9 +117,9 @@ func (q question) flows(p *plan.Plan) ([]matrix.Flow, error) {
 func portOf(word string, among []oracle.Port) (matrix.Protocol, uint16, error) {
 	protocol, number := matrix.TCP, word
 	if a, b, ok := strings.Cut(word, "/"); ok {
-		if protocol.UnmarshalText([]byte(strings.ToUpper(a))) == nil && protocol != 0 {
+		if protocol.UnmarshalText([]byte(strings.ToUpper(a))) == nil && protocol.HasPorts() {
 			number = b
-		} else if protocol.UnmarshalText([]byte(strings.ToUpper(b))) == nil && protocol != 0 {
+		} else if protocol.UnmarshalText([]byte(strings.ToUpper(b))) == nil && protocol.HasPorts() {
 			number = a
 		} else {
 			return 0, 0, usageError(fmt.Errorf("%q is no port: want 5432, UDP/53, 53/UDP or the name of a port", word))

@@ -19,6 +19,7 @@ import (
 	"github.com/segtest/segtest/fixtures/cluster/existing"
 	"github.com/segtest/segtest/fixtures/cluster/kindcluster"
 	"github.com/segtest/segtest/fixtures/scenario"
+	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/suites/judge"
 	"github.com/segtest/segtest/suites/run"
 	"github.com/segtest/segtest/suites/run/record"
@@ -28,7 +29,8 @@ import (
 type runFlags struct {
 	out     string
 	reports []string
-	selects []string
+	part    partFlags
+	repeats repeats
 	seed    uint64
 	keep    bool
 	context string
@@ -48,11 +50,23 @@ the policies, injects the faults while it keeps probing, and removes the
 cluster again. The record of what was seen is written while the run goes on;
 every report can be made again from it with 'segtest report'.
 
+--select, --shard and --rerun-failed ask fewer flows; the controls that their
+denies need are asked along, and judged where they were chosen themselves.
+--repeat and --until-failure ask the matrix again and again, before the faults.
+
 Exit codes: 0 as expected, 1 expectation violated, 2 usage or file error,
 3 environment (cluster, Docker, image), 4 inconclusive, 130 interrupted.`,
 		Example: `  segtest run fixtures/catalog/online-shop --report junit=out/junit.xml
-  segtest run shop.yaml --select 'shop/web-0 -> shop/db-0 TCP/5432' --keep`,
-		Args: one("SCENARIO", scenarioIs),
+  segtest run shop.yaml --select 'shop/web -> shop/* TCP/*' --keep
+  segtest run shop.yaml --shard 1/3
+  segtest run shop.yaml --rerun-failed .segtest/runs/0a1b2c3d
+  segtest run shop.yaml --until-failure=30m`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if err := f.repeats.stray(args); err != nil {
+				return err
+			}
+			return one("SCENARIO", scenarioIs)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !cmd.Flags().Changed("seed") {
 				f.seed = uint64(rand.Uint32()) //nolint:gosec // any seed will do; it is printed
@@ -63,7 +77,8 @@ Exit codes: 0 as expected, 1 expectation violated, 2 usage or file error,
 	flags := cmd.Flags()
 	flags.StringVar(&f.out, "out", "", "folder for the record and the run's private files (default .segtest/runs/RUN)")
 	flags.StringArrayVar(&f.reports, "report", nil, "FORMAT=FILE, may be repeated; see 'segtest report --help'")
-	flags.StringArrayVar(&f.selects, "select", nil, "run only this flow ('FROM -> TO PROTOCOL/PORT'), may be repeated")
+	f.part.flag(flags)
+	f.repeats.flag(flags)
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of every random choice (default: random, printed)")
 	flags.BoolVar(&f.keep, "keep", false, "keep the cluster, and say how to reach and remove it")
 	flags.StringVar(&f.context, "context", "", "use this context of your kubeconfig instead of a cluster of its own")
@@ -87,7 +102,7 @@ func runScenario(ctx context.Context, io stdio, path string, f runFlags) error {
 	if err := apart(sinks, recordFile(dir)); err != nil {
 		return err
 	}
-	keep, err := selection(f.selects)
+	part, err := f.part.parse(dir)
 	if err != nil {
 		return err
 	}
@@ -95,8 +110,8 @@ func runScenario(ctx context.Context, io stdio, path string, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := run.CheckDeploy(sc); err != nil {
-		return usageError(fmt.Errorf("this cannot be run yet, and nothing was created; `segtest plan` and the other verbs that need no cluster take it:\n%w", err))
+	if err := errors.Join(run.CheckDeploy(sc), run.CheckCluster(sc, f.context != "")); err != nil {
+		return usageError(fmt.Errorf("this cannot be run, and nothing was created; `segtest plan` and the other verbs that need no cluster take it:\n%w", err))
 	}
 	if sc.Expect.Snapshot {
 		fmt.Fprintln(io.err, "note: of a snapshot a run probes the flows between pods, on declared ports and one more; segtest plan compares all that it states")
@@ -104,8 +119,13 @@ func runScenario(ctx context.Context, io stdio, path string, f runFlags) error {
 	if f.image != "" {
 		sc.Cluster.Image = f.image
 	}
-	if _, err := run.Flows(sc, keep); err != nil {
-		return usageError(err)
+	keep, err := f.chosen(sc, &part, io)
+	switch {
+	case errors.Is(err, errNothingFailed):
+		fmt.Fprintln(io.out, part.before.nothing())
+		return nil
+	case err != nil:
+		return err
 	}
 	history, err := openRecord(dir)
 	if err != nil {
@@ -116,19 +136,29 @@ func runScenario(ctx context.Context, io stdio, path string, f runFlags) error {
 	quiet(f.verbose, progress.Printf)
 	session, err := run.New(run.Options{
 		Scenario: sc, Provider: provider(f, dir), History: history, RunID: id, Seed: f.seed,
-		ProbeImage: f.probe, Facts: facts(), Select: keep, Progress: progress.Printf, Safety: safety(dir, id),
+		ProbeImage: f.probe, Facts: facts(), Select: keep, Asked: part.asked, Progress: progress.Printf, Safety: safety(dir, id),
 	})
 	if err != nil {
 		progress.Close()
 		return environmentError(errors.Join(err, history.Close()))
 	}
-	result, err := pass(ctx, io, sc, session, f)
+	result, err := f.pass(ctx, io, sc, session, progress.Printf)
 	progress.Close()
 	err = errors.Join(err, writeAll(io.out, sinks, result))
 	if f.keep {
 		fmt.Fprint(io.err, kept(session))
 	}
 	return outcome(result, err, recordFile(dir))
+}
+
+// chosen says which flows a run asks for, and writes down what was asked.
+func (f runFlags) chosen(sc *scenario.Scenario, p *part, io stdio) (func(matrix.Flow) bool, error) {
+	all, err := run.Flows(sc, nil)
+	if err != nil {
+		return nil, usageError(err)
+	}
+	f.repeats.write(&p.asked)
+	return p.of(sc.Name, all, io.err)
 }
 
 // outcome is what a run exits with. An error of the machinery does not hide a
@@ -176,21 +206,34 @@ func quiet(verbose bool, progress cluster.Progress) {
 	klog.SetLogger(log)
 }
 
-// pass runs the tree once, ends the session and judges its record.
-func pass(ctx context.Context, io stdio, sc *scenario.Scenario, session *run.Session, f runFlags) (judge.Result, error) {
-	var ginkgoSays bytes.Buffer
-	specs.Describe(ctx, sc.Name, session)
-	passed := specs.Run("segtest", &ginkgoSays)
-	if f.verbose {
-		fmt.Fprint(io.err, ginkgoSays.String())
+// pass runs the session to its end and judges its record.
+func (f runFlags) pass(ctx context.Context, io stdio, sc *scenario.Scenario, session *run.Session, progress cluster.Progress) (judge.Result, error) {
+	passed, says := true, ""
+	if f.repeats.several() { // Ginkgo's tree is around exactly one pass
+		if err := f.repeats.run(ctx, session, progress); err != nil {
+			passed, says = false, err.Error()
+		}
+	} else {
+		passed, says = f.tree(ctx, io, sc, session)
 	}
 	err := session.Close(ctx, f.keep)
 	result := judge.Judge(session.Record())
 	if !passed && err == nil && result.ExitCode() == exitOK {
 		// A spec failed without a finding: a defect of segtest's own.
-		err = fmt.Errorf("a spec failed and the record does not say why; please report this:\n%s", ginkgoSays.String())
+		err = fmt.Errorf("a spec failed and the record does not say why; please report this:\n%s", says)
 	}
 	return result, err
+}
+
+// tree runs Ginkgo's tree once.
+func (f runFlags) tree(ctx context.Context, io stdio, sc *scenario.Scenario, session *run.Session) (passed bool, says string) {
+	var ginkgoSays bytes.Buffer
+	specs.Describe(ctx, sc.Name, session)
+	passed = specs.Run("segtest", &ginkgoSays)
+	if f.verbose {
+		fmt.Fprint(io.err, ginkgoSays.String())
+	}
+	return passed, ginkgoSays.String()
 }
 
 func provider(f runFlags, dir string) cluster.Provider {

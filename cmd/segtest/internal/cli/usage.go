@@ -102,6 +102,10 @@ func allowed(f *pflag.Flag) string {
 	switch v := f.Value.(type) {
 	case *choice:
 		return or(v.words)
+	case *times:
+		return "a whole number from 1"
+	case *span:
+		return "a length of time behind the =, for example 10m, or no value at all"
 	case *cidrs:
 		return wantCIDR
 	case *percent:
@@ -114,7 +118,7 @@ func allowed(f *pflag.Flag) string {
 			return "true or false, or no value at all"
 		}
 	}
-	return f.Usage
+	return strings.ReplaceAll(f.Usage, "`", "") // which name the value in the help
 }
 
 // choice is a flag that takes one of a few words. It implements pflag.Value.
