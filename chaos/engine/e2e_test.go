@@ -108,7 +108,7 @@ func killRun(t *testing.T, env chaos.Env) {
 	t.Helper()
 	worker := env.Cluster.Name() + "-worker"
 	journal := filepath.Join(t.TempDir(), "faults.jsonl")
-	run := exec.CommandContext(t.Context(), os.Args[0], "be-killed", journal, "effective", env.Cluster.Name(), worker) //nolint:gosec // this binary
+	run := exec.CommandContext(t.Context(), os.Args[0], "be-killed", "docker", journal, "effective", env.Cluster.Name(), worker) //nolint:gosec // this binary
 	if out, err := run.CombinedOutput(); err == nil {
 		t.Fatalf("the run lived: %s", out)
 	}

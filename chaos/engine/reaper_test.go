@@ -21,14 +21,14 @@ import (
 // is paused.
 func TestMain(m *testing.M) {
 	var role func() error
-	if len(os.Args) > 2 {
-		switch journal := os.Args[2]; os.Args[1] {
+	if len(os.Args) > 3 {
+		switch docker, journal := os.Args[2], os.Args[3]; os.Args[1] {
 		case "be-a-reaper":
 			role = func() error {
-				return engine.ReaperMain(context.Background(), os.Stdin, journal, engine.HostUndoer{Settle: 100 * time.Millisecond}, os.Stderr)
+				return engine.ReaperMain(context.Background(), os.Stdin, journal, engine.HostUndoer{Docker: docker, Settle: 100 * time.Millisecond}, os.Stderr)
 			}
 		case "be-killed":
-			role = func() error { return beKilled(journal, os.Args[3], os.Args[4], os.Args[5]) }
+			role = func() error { return beKilled(docker, journal, os.Args[4], os.Args[5], os.Args[6]) }
 		}
 	}
 	if role == nil {
@@ -44,25 +44,25 @@ func TestMain(m *testing.M) {
 // cluster that knows no other way to mend it than the reaper.
 type dockerPause struct {
 	scripted
-	node string
+	docker, node string
 }
 
 func (f *dockerPause) Inject(ctx context.Context, _ chaos.Env, _ chaos.Step) error {
-	return exec.CommandContext(ctx, "docker", "pause", f.node).Run() //nolint:gosec // a test
+	return exec.CommandContext(ctx, f.docker, "pause", f.node).Run() //nolint:gosec // a test
 }
 
 // beKilled pauses a node and SIGKILLs itself at the stage that is asked for.
-func beKilled(journal, stage, cluster, node string) error {
+func beKilled(docker, journal, stage, cluster, node string) error {
 	j, err := engine.OpenJournal(journal)
 	if err != nil {
 		return err
 	}
-	reaper, err := engine.StartReaper(journal+".log", os.Args[0], "be-a-reaper", journal)
+	reaper, err := startReaper(docker, journal)
 	if err != nil {
 		return err
 	}
 	die := func() { syscall.Kill(os.Getpid(), syscall.SIGKILL) } //nolint:errcheck // then the test fails
-	f := &dockerPause{node: node}
+	f := &dockerPause{docker: docker, node: node}
 	f.undo = func(chaos.Undo) error { die(); return nil }
 	e := engine.Engine{Journal: j, Standby: reaper, Undoer: f, Observe: func(s engine.Stage) {
 		if string(s) == stage {
@@ -76,13 +76,12 @@ func beKilled(journal, stage, cluster, node string) error {
 
 const node = "segtest-1-worker"
 
-// dockerHost puts a docker command on PATH that knows one node container, and
-// returns the file that is there while the container is paused, and the log of
-// commands.
-func dockerHost(t *testing.T, label string) (paused, log string) {
+// dockerHost makes a docker command that knows one node container, and returns
+// the file that is there while the container is paused, and the log of commands.
+func dockerHost(t *testing.T, label string) (docker, paused, log string) {
 	t.Helper()
 	dir := t.TempDir()
-	paused, log = filepath.Join(dir, "paused"), filepath.Join(dir, "log")
+	docker, paused, log = filepath.Join(dir, "docker"), filepath.Join(dir, "paused"), filepath.Join(dir, "log")
 	script := fmt.Sprintf(`#!/bin/sh
 echo "$*" >> %[1]q
 case "$1 $2" in
@@ -95,11 +94,10 @@ case "$1 $2" in
 *) echo "unexpected: $*" >&2; exit 9 ;;
 esac
 `, log, paused, node, label)
-	if err := os.WriteFile(filepath.Join(dir, "docker"), []byte(script), 0o700); err != nil { //nolint:gosec // a command
+	if err := os.WriteFile(docker, []byte(script), 0o700); err != nil { //nolint:gosec // a command
 		t.Fatal(err)
 	}
-	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
-	return paused, log
+	return docker, paused, log
 }
 
 func isThere(t *testing.T, path string) bool {
@@ -140,11 +138,13 @@ func mended(t *testing.T, journal, paused string) func() bool {
 
 // TestReaperMendsWhatAKilledRunLeft kills a run by SIGKILL at every stage.
 func TestReaperMendsWhatAKilledRunLeft(t *testing.T) {
+	t.Parallel()
 	for _, stage := range []string{"injecting", "effective", "healing", "undo"} {
 		t.Run(stage, func(t *testing.T) {
-			paused, log := dockerHost(t, "segtest-1")
+			t.Parallel()
+			docker, paused, log := dockerHost(t, "segtest-1")
 			journal := filepath.Join(t.TempDir(), "faults.jsonl")
-			run := exec.CommandContext(t.Context(), os.Args[0], "be-killed", journal, stage, "segtest-1", node) //nolint:gosec // this binary
+			run := exec.CommandContext(t.Context(), os.Args[0], "be-killed", docker, journal, stage, "segtest-1", node) //nolint:gosec // this binary
 			out, err := run.CombinedOutput()
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
@@ -166,19 +166,18 @@ func TestReaperMendsWhatAKilledRunLeft(t *testing.T) {
 	}
 }
 
-func startReaper(t *testing.T, journal string) *engine.Reaper {
-	t.Helper()
-	r, err := engine.StartReaper(journal+".log", os.Args[0], "be-a-reaper", journal)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+func startReaper(docker, journal string) (*engine.Reaper, error) {
+	return engine.StartReaper(journal+".log", os.Args[0], "be-a-reaper", docker, journal)
 }
 
 func TestReaperMendsWhenTheTimeIsOver(t *testing.T) {
-	paused, _ := dockerHost(t, "segtest-1")
+	t.Parallel()
+	docker, paused, _ := dockerHost(t, "segtest-1")
 	w := newWriter(t)
-	r := startReaper(t, w.path)
+	r, err := startReaper(docker, w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := w.journal.Begin(engine.Entry{ID: "slow", Undo: unpause(node)}); err != nil {
 		t.Fatal(err)
 	}
@@ -209,9 +208,13 @@ func TestReaperMendsWhenTheTimeIsOver(t *testing.T) {
 }
 
 func TestReaperEndsQuietlyWhenAllIsMended(t *testing.T) {
-	_, log := dockerHost(t, "segtest-1")
+	t.Parallel()
+	docker, _, log := dockerHost(t, "segtest-1")
 	w := newWriter(t)
-	r := startReaper(t, w.path)
+	r, err := startReaper(docker, w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.begin("a")
 	if err := r.Arm("a", time.Hour); err != nil {
 		t.Fatal(err)
@@ -229,6 +232,7 @@ func TestReaperEndsQuietlyWhenAllIsMended(t *testing.T) {
 }
 
 func TestHostUndoerTouchesOnlyItsOwn(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name, label string
 		undo        chaos.Undo
@@ -244,12 +248,13 @@ func TestHostUndoerTouchesOnlyItsOwn(t *testing.T) {
 		{"nothing to do", "segtest-1", wait(), "", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			paused, log := dockerHost(t, tc.label)
+			t.Parallel()
+			docker, paused, log := dockerHost(t, tc.label)
 			if err := os.WriteFile(paused, nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			for range 2 { // it is idempotent
-				err := engine.HostUndoer{}.Undo(t.Context(), tc.undo)
+				err := engine.HostUndoer{Docker: docker}.Undo(t.Context(), tc.undo)
 				if tc.problem == "" && err != nil || tc.problem != "" && (err == nil || !strings.Contains(err.Error(), tc.problem)) {
 					t.Errorf("error %v, want %q", err, tc.problem)
 				}
@@ -271,10 +276,11 @@ func TestHostUndoerTouchesOnlyItsOwn(t *testing.T) {
 // TestSettleCatchesALatePause: the docker pause of a killed run may come into
 // effect after the reaper has looked.
 func TestSettleCatchesALatePause(t *testing.T) {
-	paused, log := dockerHost(t, "segtest-1")
+	t.Parallel()
+	docker, paused, log := dockerHost(t, "segtest-1")
 	ended := make(chan error, 1)
 	go func() {
-		ended <- engine.HostUndoer{Settle: 2 * time.Second}.Undo(context.Background(), unpause(node)[0])
+		ended <- engine.HostUndoer{Docker: docker, Settle: 2 * time.Second}.Undo(context.Background(), unpause(node)[0])
 	}()
 	eventually(t, "it looked once", func() bool { return isThere(t, log) })
 	if err := os.WriteFile(paused, nil, 0o600); err != nil {

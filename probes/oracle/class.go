@@ -164,11 +164,27 @@ func (k *class) meet(rules []*rule) {
 	}
 }
 
-// stranger is the class of an address outside of the cluster.
+// strange is the same for strangers that no rule tells apart.
+func (k *class) strange() string {
+	var b strings.Builder
+	for _, r := range k.reach {
+		for _, a := range []answer{r.selected, r.blocked[matrix.IPv4], r.blocked[matrix.IPv6]} {
+			if b.WriteByte(byte(a.is)); a.is == maybe {
+				fmt.Fprint(&b, a.why)
+			}
+		}
+	}
+	return b.String()
+}
+
+// stranger is the class of an address outside of the cluster. It keeps what the
+// rules made of the blocks and not the blocks: one stranger for each block would
+// take memory in the square of them.
 func (o *Oracle) stranger(address netip.Addr) *class {
 	k := &class{nature: stranger}
 	k.block(o.lexicon.blocks, []netip.Addr{address}, nil, noAddress)
 	k.meet(o.rules)
+	k.blocks = [2][]answer{}
 	return k
 }
 

@@ -37,6 +37,7 @@ func (c *compiler) cluster(p ClusterPolicy) {
 		out.priority = lastPriority + 1 // it is named last, and has no place in the order
 	}
 	at.head(p, out)
+	defer at.crowded(c.lexicon.named)
 	subject := at
 	subject.field = "subject"
 	peer := subject.pods(spec.Subject.Namespaces, spec.Subject.Pods)

@@ -122,6 +122,10 @@ func (c *compiler) network(p Policy) {
 	if p.Namespace == "" {
 		at.add("has no namespace", "set metadata.namespace")
 	}
+	if !at.bounded(p) {
+		return
+	}
+	defer at.crowded(c.lexicon.named)
 	c.lexicon.homes[p.Namespace] = true
 	out := &policy{
 		whole: RuleRef{Policy: p.Key(), Rule: -1, Origin: p.Origin}, tier: tierNetwork,

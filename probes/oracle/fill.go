@@ -34,12 +34,20 @@ func (o *Oracle) seats(names []matrix.Endpoint, family matrix.Family) ([]seat, [
 	seats := make([]seat, len(names))
 	var classes []*class
 	numbers := map[*class]int{}
+	strangers := map[string]*class{}
 	for i, name := range names {
 		e, why := o.find(name, family)
 		if why != "" {
 			d := undefined(why)
 			seats[i] = seat{endpoint: &endpoint{name: name}, alone: &d}
 			continue
+		}
+		if e.class.nature == stranger {
+			key := e.class.strange()
+			if strangers[key] == nil {
+				strangers[key] = e.class
+			}
+			e.class = strangers[key] // e is of this call alone
 		}
 		n, ok := numbers[e.class]
 		if !ok {

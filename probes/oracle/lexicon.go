@@ -18,6 +18,7 @@ type lexicon struct {
 	pods, namespaces, nodes selectors
 	blocks                  []block
 	blockIDs                map[string]int
+	named                   int // blocks and excepts
 	portNames               map[string]bool
 	homes                   map[string]bool // namespaces that hold a NetworkPolicy
 
@@ -105,6 +106,7 @@ func (l *lexicon) block(b block) int {
 		n = len(l.blocks)
 		l.blockIDs[text] = n
 		l.blocks = append(l.blocks, b)
+		l.named += 1 + len(b.except)
 	}
 	return n
 }

@@ -68,7 +68,7 @@ func (at place) cidr(field, text string) (netip.Prefix, bool) {
 
 // port compiles one entry of ports, false where it is invalid.
 func (at place) port(i int, p networkingv1.NetworkPolicyPort) (portRange, bool) {
-	at.field += fmt.Sprintf(": port %d", i)
+	at.field += fmt.Sprintf(": ports[%d]", i)
 	out := portRange{protocol: ProtocolOf(p.Protocol), low: 1, high: 65535}
 	before := len(*at.c.found)
 	if out.protocol == 0 {

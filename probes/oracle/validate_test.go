@@ -24,7 +24,7 @@ func refusals() []refusal {
 		{"34 except outside", peer(`{ipBlock: {cidr: 10.0.0.0/24, except: [10.1.0.0/25]}}`), `except 10.1.0.0/25 is not inside cidr 10.0.0.0/24`},
 		{"34 except as large as the cidr", peer(`{ipBlock: {cidr: 10.0.0.0/24, except: [10.0.0.0/24]}}`), `is not inside`},
 		{"bad except", peer(`{ipBlock: {cidr: 10.0.0.0/24, except: [x]}}`), `ipBlock.except "x" is not a CIDR`},
-		{"22 endPort without port", ports(`{endPort: 80}`), `ingress[0]: port 0: has endPort without port`},
+		{"22 endPort without port", ports(`{endPort: 80}`), `ingress[0]: ports[0]: has endPort without port`},
 		{"22 endPort with a name", ports(`{port: http, endPort: 80}`), `has endPort with a named port`},
 		{"22 endPort below port", ports(`{port: 81, endPort: 80}`), `endPort 80 is below port 81`},
 		{"22 endPort too high", ports(`{port: 81, endPort: 65536}`), `endPort 65536 is out of range`},
@@ -67,7 +67,7 @@ func TestNewReportsEverythingInOrder(t *testing.T) {
 	_, err := oracle.New(w)
 	want := []string{
 		"(unknown place): pod lonely: has no namespace", "(unknown place): pod x/a: is there twice",
-		"0.yaml:10:5: policy x/p: ingress[0]: peer 0", "0.yaml:10:5: policy x/p: ingress[0]: port 0", "0.yaml:10:5: policy x/p: ingress[0]: port 1",
+		"0.yaml:10:5: policy x/p: ingress[0]: peer 0", "0.yaml:10:5: policy x/p: ingress[0]: ports[0]", "0.yaml:10:5: policy x/p: ingress[0]: ports[1]",
 		"0.yaml:20:5: policy x/p: egress[0]", "1.yaml:1:1: policy x/p: is declared twice", "1.yaml:1:1: policy x/p: policyType", "2.yaml: policy: is empty",
 	}
 	lines := strings.Split(err.Error(), "\n")

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -121,6 +122,9 @@ func (flags lintFlags) run(ctx context.Context, io stdio, args []string) error {
 // lintOne checks one scenario. Of what loading warns, that is passed on to w
 // which no finding speaks of.
 func lintOne(sc *scenario.Scenario, options lint.Options, w io.Writer) (lint.Report, error) {
+	if m := sc.Manifests; len(sc.Workloads)+len(sc.Policies)+len(m.ClusterPolicies)+len(m.Foreign)+len(m.Services) == 0 {
+		return lint.Report{}, usageError(fmt.Errorf("%s declares no workload and no policy, so there is nothing to check: name the folder that holds them too, or a scenario that lists both", sc.Source.File))
+	}
 	r, err := lint.Check(sc, options)
 	if err != nil {
 		return lint.Report{}, usageError(err)
