@@ -19,7 +19,7 @@ import (
 // Client is the API of a cluster that holds the objects. It knows no server-side
 // apply: the schema of the whole API, which that needs, takes half a second to read.
 func Client(objects ...runtime.Object) *clientset.Clientset {
-	return clientset.NewSimpleClientset(objects...) //nolint:staticcheck // the newer one reads that schema
+	return clientset.NewSimpleClientset(objects...)
 }
 
 // Cluster is nodes with a name.
