@@ -33,9 +33,12 @@ type Question struct {
 	PeerUID string
 }
 
-// DefaultPerNode is how many flows one node's agents have in flight together,
-// far below the queue of a data plane that asks a process for each verdict.
-const DefaultPerNode = 256
+// DefaultPerNode is how many flows one node's agents have in flight together. A
+// data plane that asks a process for each verdict holds no more packets than fit
+// into the process's socket, 256 with Linux's default (net.core.rmem_default of
+// 212,992 bytes, 832 each), and what more comes it drops or lets through. A flow
+// waits at both of its nodes.
+const DefaultPerNode = 128
 
 // startEvery is the pace at which the flows of a pass begin, over all senders.
 // All at once they would queue up in a data plane that asks a process for each

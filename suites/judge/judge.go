@@ -16,7 +16,7 @@ const PhaseRun = "run"
 // Judge says what a record means.
 func Judge(rec record.Record) Result {
 	j := &judgement{rec: rec, res: Result{
-		Header: rec.Header, Notes: rec.Notes, Convergence: rec.Convergence,
+		Header: rec.Header, Notes: slices.Concat(rec.Notes, voidPasses(rec.Passes)), Convergence: rec.Convergence,
 	}}
 	j.res.Start, j.res.Duration = span(rec)
 	j.end()
@@ -228,13 +228,42 @@ func (j *judgement) phaseRecord(name string) record.Phase {
 // policies are still being applied, nor where a fault's known gap explains it,
 // whose size the samples tell.
 func (j *judgement) arrival(p *record.Pass, c *record.Cell) bool {
-	if p.Settling && !p.Fenced || !outcome(c).Passed() || j.rec.Flows[c.Flow].Computed.Intent != matrix.Deny {
+	if p.Settling && !p.Fenced || !j.gotThrough(c) {
 		return false
 	}
 	f := j.afterFault(p.Phase)
 	return f == nil || !slices.ContainsFunc(f.Watched, func(w record.Watched) bool {
 		return w.Flow == c.Flow && w.Expect.Gap != ""
 	})
+}
+
+// gotThrough reports packets of a flow that the policies deny.
+func (j *judgement) gotThrough(c *record.Cell) bool {
+	return c.Flow >= 0 && c.Flow < len(j.rec.Flows) && outcome(c).Passed() && j.rec.Flows[c.Flow].Computed.Intent == matrix.Deny
+}
+
+// unasked reports that no more got through a deny in a pass than the queue of an
+// engine that fails open let through without asking it.
+func (j *judgement) unasked(p *record.Pass) bool {
+	n := 0
+	for i := range p.Cells {
+		if j.gotThrough(&p.Cells[i]) {
+			n++
+		}
+	}
+	return n <= p.Unasked
+}
+
+// voidPasses says which passes were not judged, once per phase and cause.
+func voidPasses(passes []record.Pass) []string {
+	var notes []string
+	for _, p := range passes {
+		note := fmt.Sprintf("a pass of the phase %s is not judged: %s", p.Phase, p.Void)
+		if p.Void != "" && !slices.Contains(notes, note) {
+			notes = append(notes, note)
+		}
+	}
+	return notes
 }
 
 // afterFault is the fault that a phase follows, nil for none.
@@ -258,7 +287,7 @@ func (j *judgement) usable(phase string) (cells [][]*record.Cell, why string) {
 		if p.Phase != phase {
 			continue
 		}
-		believed := p.Void == "" && !p.Settling
+		believed, unasked := p.Void == "" && !p.Settling, j.unasked(p)
 		switch {
 		case believed:
 			good++
@@ -268,7 +297,7 @@ func (j *judgement) usable(phase string) (cells [][]*record.Cell, why string) {
 			settling++
 		}
 		for k := range p.Cells {
-			if c := &p.Cells[k]; c.Flow >= 0 && c.Flow < len(cells) && (believed || j.arrival(p, c)) {
+			if c := &p.Cells[k]; c.Flow >= 0 && c.Flow < len(cells) && (believed || !unasked && j.arrival(p, c)) {
 				cells[c.Flow] = append(cells[c.Flow], c)
 			}
 		}

@@ -82,6 +82,14 @@ func TestRun(t *testing.T) {
 			open := record.Pass{Phase: record.PhaseMatrix, Void: "x", Cells: tries(matrix.Connected)}
 			r.Passes = append([]record.Pass{r.Passes[0], open}, r.Passes[1:]...)
 		}, matrix.Fail, 1, "", ""},
+		{"what a full queue let through while the matrix settled", func(r *record.Record) {
+			open := record.Pass{Phase: record.PhaseMatrix, Settling: true, Fenced: true, Void: "x", Unasked: 1, Cells: tries(matrix.Connected)}
+			r.Passes = append([]record.Pass{r.Passes[0], open}, r.Passes[1:]...)
+		}, matrix.Pass, 0, "", ""},
+		{"more than a full queue let through", func(r *record.Record) {
+			open := record.Pass{Phase: record.PhaseMatrix, Void: "x", Unasked: 1, Cells: append(tries(matrix.Connected), tries(matrix.OneWay)...)}
+			r.Passes = append([]record.Pass{r.Passes[0], open}, r.Passes[1:]...)
+		}, matrix.Fail, 1, "", ""},
 		{"silence in a void pass", func(r *record.Record) {
 			shut := record.Pass{Phase: record.PhaseMatrix, Void: "x", Cells: tries(matrix.TimedOut)}
 			r.Passes = append([]record.Pass{r.Passes[0], shut}, r.Passes[1:]...)

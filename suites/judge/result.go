@@ -34,7 +34,7 @@ type Result struct {
 	// Repetitions of the matrix in order, nil where it was asked once only.
 	Repetitions []Repetition
 	Convergence []record.Convergence
-	Notes       []string // as in the record
+	Notes       []string // as in the record, and passes that were not judged
 
 	Start    time.Duration // the beginning of the run
 	Duration time.Duration

@@ -14,17 +14,21 @@ import (
 	"github.com/segtest/segtest/fixtures/cluster"
 )
 
-// queues prints the number and the holder of each queue of a policy engine and columns 6 and 7:
-// packets dropped by a full queue and by a reader that did not read
-// (https://docs.kernel.org, nfnetlink_queue). A kernel without queues has no file.
-const queues = `f=/proc/net/netfilter/nfnetlink_queue; [ ! -e $f ] || awk '{print $1, $2, $6, $7}' $f`
+// queues prints the number and the holder of each queue of a policy engine,
+// columns 6 and 7, packets dropped by a full queue and by a reader that did not
+// read, and the drops of the holder's socket, which a reader that did not read
+// raises also where its queue fails open and nothing is dropped (net/netfilter/
+// nfnetlink_queue.c and net/netlink/af_netlink.c of Linux; protocol 12 is
+// netfilter). A kernel without queues has no file.
+const queues = `f=/proc/net/netfilter/nfnetlink_queue; [ ! -e $f ] || ` +
+	`awk 'NR == FNR { if ($2 == 12) drops[$3] = $9; next } { print $1, $2, $6, $7, drops[$2] + 0 }' /proc/net/netlink $f`
 
 // drops reads on every node how many packets the queues of policy engines have
-// dropped, on all nodes at once. A settling pass proves nothing and is not worth
-// the question. A node that does not answer is an error: what a pass sees there
+// dropped, on all nodes at once. A pass that proves nothing is not worth the
+// question. A node that does not answer is an error: what a pass sees there
 // cannot be believed.
 func (s *Session) drops(ctx context.Context, r round) (map[string]string, error) {
-	if r.settling {
+	if !s.proves(r) {
 		return nil, nil //nolint:nilnil // nothing was asked
 	}
 	return readQueues(ctx, s.place.cluster.Nodes())
@@ -147,6 +151,9 @@ func lost(node string, before, after map[string]string, handedOver bool) []strin
 		if n := dropped(fields) - dropped(old); n != 0 {
 			return tell(fields[0], fmt.Sprintf("dropped %d packets", n))
 		}
+		if n := unasked(fields) - unasked(old); n > 0 {
+			return tell(fields[0], fmt.Sprintf("was full and let %d packets through unasked", n))
+		}
 		if !same && !handedOver {
 			return tell(fields[0], "changed hands")
 		}
@@ -159,12 +166,35 @@ func lost(node string, before, after map[string]string, handedOver bool) []strin
 	return nil
 }
 
-// dropped adds the counters of a queue up.
-func dropped(fields []string) int {
+// dropped is how many packets a queue has dropped, full or unread.
+func dropped(fields []string) int { return counter(fields, 2) + counter(fields, 3) }
+
+// unasked is how many packets a queue that fails open has let through because its
+// reader did not read: they are not among those that it dropped.
+func unasked(fields []string) int { return counter(fields, 4) - counter(fields, 3) }
+
+func counter(fields []string, i int) int {
+	if i >= len(fields) {
+		return 0
+	}
+	n, _ := strconv.Atoi(fields[i]) // they are the kernel's own numbers
+	return n
+}
+
+// letThrough is how many packets the queues of all nodes let through unasked
+// between two readings.
+func letThrough(before, after map[string]string) int {
 	n := 0
-	for _, f := range fields[min(2, len(fields)):] {
-		count, _ := strconv.Atoi(f) // they are the kernel's own numbers
-		n += count
+	for node := range after {
+		n += max(0, unaskedOn(after[node])-unaskedOn(before[node]))
+	}
+	return n
+}
+
+func unaskedOn(counters string) int {
+	n := 0
+	for line := range strings.Lines(counters) {
+		n += unasked(strings.Fields(line))
 	}
 	return n
 }

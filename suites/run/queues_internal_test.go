@@ -63,6 +63,9 @@ func TestQueuesAroundAPass(t *testing.T) {
 		{"nothing happens", good, good, ""},
 		{"no queues", "", "", ""},
 		{"full", good, "100 4211 0 0\n101 4211 5 0", "during the pass, a policy engine's queue 101 dropped 3 packets on worker"},
+		{"full, and open", good, "100 4211 0 0 0\n101 4211 2 3 7", "queue 101 dropped 3 packets on worker"},
+		{"unread, and open", good + " 0", "100 4211 0 0 0\n101 4211 2 0 60", "queue 101 was full and let 60 packets through unasked on worker"},
+		{"unread, and closed", good + " 0", "100 4211 0 0 0\n101 4211 2 60 60", "queue 101 dropped 60 packets on worker"},
 		{"handed over", good, "100 9999 0 0\n101 9999 0 0", "queue 100 changed hands on worker"},
 		{"gone", good, "101 4211 2 0", "queue 100 went away on worker"},
 		{"a new one", "", good, "queue 100 changed hands on worker"},
@@ -74,6 +77,10 @@ func TestQueuesAroundAPass(t *testing.T) {
 				t.Errorf("%q, want %q", got, row.want)
 			}
 		})
+	}
+	before, after := map[string]string{"a": good + " 4", "b": "100 4211 0 7 7"}, map[string]string{"a": good + " 9", "b": "100 4211 0 9 12"}
+	if n := letThrough(before, after); n != 5+3 {
+		t.Errorf("%d packets were let through, want 8", n)
 	}
 	both := voided(map[string]string{"b": good, "a": good}, map[string]string{"b": "", "a": ""})
 	if want := "queue 100 went away on a and queue 100 went away on b"; !strings.HasSuffix(both, want) {

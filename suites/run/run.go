@@ -77,7 +77,8 @@ type seen struct {
 	passes   uint64            // counts passes, for their seeds
 	again    int               // which repetition of the matrix runs, 0 for none
 	applied  time.Duration     // when the policies began to be applied
-	queues   map[string]string // counters of the policy engines' queues after the last pass; nil unless that was judged
+	queues   map[string]string // counters of the policy engines' queues after the last pass; nil where nobody asked
+	perNode  int               // the in-flight budget of a node; 0 is prober.DefaultPerNode
 }
 
 // A Step is one part of a run.

@@ -159,8 +159,11 @@ type Pass struct {
 	// the first time. Each is judged on its own, and the worst of them decides.
 	Repetition int `json:"repetition,omitempty"`
 	// Void says why nothing of this pass may be believed ("" for a good one).
-	Void  string `json:"void,omitempty"`
-	Cells []Cell `json:"cells"`
+	Void string `json:"void,omitempty"`
+	// Unasked packets went through a policy engine's queue that was full and fails
+	// open: so many arrivals say nothing of the policies.
+	Unasked int    `json:"unasked,omitempty"`
+	Cells   []Cell `json:"cells"`
 }
 
 // Cell is what a pass saw on one flow.

@@ -39,7 +39,7 @@ func events() []record.Event {
 		}},
 		{Flow: &record.Flow{Flow: self, Canary: true, Control: true, Computed: oracle.Decision{Intent: matrix.Undefined, Reason: "itself"}}},
 		{Phase: &record.Phase{Name: record.PhaseMatrix, Start: 1, End: 2, Error: "cut"}},
-		{Pass: &record.Pass{Phase: record.PhaseMatrix, Start: 1, End: 2, Wait: 3, Settling: true, Repetition: 2, Void: "queue dropped", Cells: []record.Cell{
+		{Pass: &record.Pass{Phase: record.PhaseMatrix, Start: 1, End: 2, Wait: 3, Settling: true, Repetition: 2, Void: "queue dropped", Unasked: 4, Cells: []record.Cell{
 			{Flow: 0, Sample: matrix.Sample{Outcome: matrix.TimedOut, Start: 4, RTT: 5, Attempts: 2, Detail: "x"}, Evidence: record.Evidence{Control: true}},
 			{Flow: 1, Sample: matrix.Sample{Outcome: matrix.LocalError}, Evidence: record.Evidence{Cause: "no ports left"}},
 		}}},
