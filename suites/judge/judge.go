@@ -25,6 +25,7 @@ func Judge(rec record.Record) Result {
 	if j.res.Unenforced == "" {
 		j.phase(record.PhaseBaseline, judgeBaseline)
 		j.matrix()
+		j.mutant()
 		j.faults()
 		j.phase(record.PhaseOpen, judgeOpen)
 		j.otherPhases()
@@ -320,7 +321,7 @@ func (j *judgement) usable(phase string) (cells [][]*record.Cell, why string) {
 // otherPhases judges passes that belong to no phase that Judge knows, as the
 // matrix: what got through a deny there got through.
 func (j *judgement) otherPhases() {
-	known := []string{record.PhaseBaseline, record.PhaseMatrix, record.PhaseOpen}
+	known := []string{record.PhaseBaseline, record.PhaseMatrix, record.PhaseMutant, record.PhaseOpen}
 	for _, id := range j.faultIDs() {
 		known = append(known, record.PhaseAfter(id))
 	}

@@ -113,7 +113,7 @@ func facts(r judge.Result, o TextOptions) string {
 func phasesText(r judge.Result, o TextOptions) []string {
 	var parts []string
 	for _, p := range r.Phases {
-		if p.Phase == judge.PhaseRun || faultOf(r, p.Phase) {
+		if p.Phase == judge.PhaseRun || p.Phase == record.PhaseMutant || faultOf(r, p.Phase) {
 			continue
 		}
 		parts = append(parts, p.Phase+" "+counts(p.Counts, o))
@@ -122,10 +122,21 @@ func phasesText(r judge.Result, o TextOptions) []string {
 		parts = append(parts, by)
 	}
 	out := o.flow("  ", "   ", parts)
-	for _, line := range convergence(r, o) {
+	for _, line := range append(convergence(r, o), noticed(r, o)...) {
 		out = append(out, o.prose(plain, "  ", line)...)
 	}
 	return out
+}
+
+// noticed is the mistake that the run made on purpose and saw; one that it did
+// not see is a finding.
+func noticed(r judge.Result, o TextOptions) []string {
+	for _, c := range r.Cases {
+		if c.Phase == record.PhaseMutant && c.Verdict == matrix.Pass {
+			return []string{"this run can fail: " + printable(o, c.Observed)}
+		}
+	}
+	return nil
 }
 
 // denials is how many flows were blocked under the policies, and how that showed

@@ -149,7 +149,7 @@ func (s *Session) injectWatched(
 	result := eng.Run(ctx, id, kind, step)
 	if result.Healed.Seen && ctx.Err() == nil {
 		left := result.HealStart + result.RecoverWithin - s.now()
-		if _, err = s.settle(ctx, record.PhaseAfter(id), s.expected, max(left, time.Second)); err == nil {
+		if _, err = s.settle(ctx, round{phase: record.PhaseAfter(id)}, s.expected, max(left, time.Second)); err == nil {
 			w.linger(ctx, quiet)
 		}
 	}

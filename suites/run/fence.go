@@ -35,26 +35,36 @@ func (s *Session) enforce(ctx context.Context) error {
 	if err := guarded(pods, sentinels); err != nil {
 		return err
 	}
-	open, err := s.cross(ctx, s.place.fleet, fence{sentinels: sentinels})
-	if err != nil {
-		return err
-	}
-	if missing := open.missing(); len(missing) > 0 {
-		return fmt.Errorf("the sentinels do not reach each other before there is any policy: %s", strings.Join(missing, ", "))
-	}
 	s.opts.Progress("applying %d policies", len(s.opts.Scenario.Policies)+len(s.opts.Scenario.Manifests.ClusterPolicies))
-	s.seen.applied = s.now()
-	if err := s.place.deployment.ApplyPolicies(ctx, policies(s.opts.Scenario)); err != nil {
-		return err
-	}
-	if err := s.place.deployment.ApplySentinelPolicy(ctx); err != nil {
-		return err
-	}
-	shut, err := s.cross(ctx, s.place.fleet, fence{sentinels: sentinels, closed: true, since: s.seen.applied})
+	shut, err := s.behind(ctx, sentinels, func() error {
+		s.seen.applied = s.now()
+		return s.place.deployment.ApplyPolicies(ctx, policies(s.opts.Scenario))
+	})
 	if err != nil {
 		return err
 	}
 	return s.fenced(shut)
+}
+
+// behind changes policies and waits until every node enforces the change, or the
+// deadline: the sentinels, open before, are closed by a policy that is created
+// after it.
+func (s *Session) behind(ctx context.Context, sentinels []deploy.Sentinel, change func() error) (fence, error) {
+	open, err := s.cross(ctx, s.place.fleet, fence{sentinels: sentinels})
+	if err != nil {
+		return open, err
+	}
+	if missing := open.missing(); len(missing) > 0 {
+		return open, fmt.Errorf("the sentinels do not reach each other while no policy forbids it: %s", strings.Join(missing, ", "))
+	}
+	since := s.now()
+	if err := change(); err != nil {
+		return open, err
+	}
+	if err := s.place.deployment.ApplySentinelPolicy(ctx); err != nil {
+		return open, err
+	}
+	return s.cross(ctx, s.place.fleet, fence{sentinels: sentinels, closed: true, since: since})
 }
 
 // guarded is an error unless every node with a pod has a pair of sentinels.

@@ -31,7 +31,7 @@ func playPart(t *testing.T, sc *scenario.Scenario, config simnet.Config, keep fu
 		s, err := run.New(run.Options{
 			Scenario: sc, Provider: net, History: record.NewWriter(&full{room: 1 << 30}), RunID: "0badcafe",
 			ProbeImage: "in memory", Select: keep, Asked: asked,
-			StandIn: run.StandIn{Now: net.Now, Deploy: func(p deploy.Plan) (run.Deployment, error) { return &stage{net, p}, nil }},
+			StandIn: run.StandIn{Now: net.Now, Deploy: func(p deploy.Plan) (run.Deployment, error) { return &stage{Network: net, plan: p}, nil }},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -91,7 +91,7 @@ func (s *Session) pass(ctx context.Context, r round) (record.Pass, error) {
 // another way, so that only the settled matrix does.
 func (s *Session) behindFence(phase string) bool {
 	switch phase {
-	case record.PhaseBaseline, record.PhaseOpen:
+	case record.PhaseBaseline, record.PhaseMutant, record.PhaseOpen:
 		return false
 	case record.PhaseMatrix:
 		return len(s.opts.Scenario.Manifests.ClusterPolicies) == 0
@@ -112,12 +112,13 @@ func surprising(p record.Pass, want func(int) matrix.Intent) []int {
 	return prober.Surprising(cells, want)
 }
 
-// settle repeats passes until the matrix is as wanted, or the deadline, and
-// says how it got there.
-func (s *Session) settle(ctx context.Context, phase string, want func(int) matrix.Intent, deadline time.Duration) (settling, error) {
+// settle repeats passes until they are as wanted, or the deadline, and says how
+// they got there.
+func (s *Session) settle(ctx context.Context, r round, want func(int) matrix.Intent, deadline time.Duration) (settling, error) {
 	var how settling
+	r.settling = true
 	for end := s.now() + deadline; how.inARow < settledAfter && s.now() < end; {
-		p, err := s.pass(ctx, round{phase: phase, settling: true})
+		p, err := s.pass(ctx, r)
 		if err != nil {
 			return how, err
 		}
@@ -130,7 +131,7 @@ func (s *Session) settle(ctx context.Context, phase string, want func(int) matri
 			continue // it tells of the queue, not of the policies
 		}
 		if how.look(p, len(surprising(p, want))); how.wrong > 0 {
-			s.opts.Progress("%s: %d of %d flows are not yet as expected", phase, how.wrong, len(p.Cells))
+			s.opts.Progress("%s: %d of %d flows are not yet as expected", r.phase, how.wrong, len(p.Cells))
 		}
 	}
 	return how, nil
@@ -182,12 +183,9 @@ func (h *settling) convergence(applied time.Duration) record.Convergence {
 // conclude makes the pass that is judged, and asks what surprises once more
 // with a longer wait. Both count.
 func (s *Session) conclude(ctx context.Context, phase string, want func(int) matrix.Intent) (record.Pass, error) {
-	var p record.Pass
-	for attempt := 0; attempt == 0 || p.Void != "" && attempt < voidAttempts; attempt++ {
-		var err error
-		if p, err = s.pass(ctx, round{phase: phase}); err != nil {
-			return p, err
-		}
+	p, err := s.believable(ctx, round{phase: phase})
+	if err != nil {
+		return p, err
 	}
 	s.opts.Progress("%s: %d flows in %s", phase, len(p.Cells), (p.End - p.Start).Round(time.Millisecond))
 	again := surprising(p, want)
@@ -200,7 +198,15 @@ func (s *Session) conclude(ctx context.Context, phase string, want func(int) mat
 		}
 	}
 	// The other flows of the same pairs come along, as controls.
-	_, err := s.pass(ctx, round{phase: phase, flows: s.withControls(doubtful(p, again, want)), wait: prober.SurpriseWait})
+	_, err = s.pass(ctx, round{phase: phase, flows: s.withControls(doubtful(p, again, want)), wait: prober.SurpriseWait})
+	return p, err
+}
+
+// believable repeats a pass while it is void, if not for ever.
+func (s *Session) believable(ctx context.Context, r round) (p record.Pass, err error) {
+	for attempt := 0; err == nil && (attempt == 0 || p.Void != "" && attempt < voidAttempts); attempt++ {
+		p, err = s.pass(ctx, r)
+	}
 	return p, err
 }
 
@@ -248,7 +254,7 @@ func everythingOpen(int) matrix.Intent { return matrix.Allow }
 // baseline asks everything before there are policies: what does not connect
 // now can prove no deny later.
 func (s *Session) baseline(ctx context.Context) error {
-	if _, err := s.settle(ctx, record.PhaseBaseline, everythingOpen, settleDeadline); err != nil {
+	if _, err := s.settle(ctx, round{phase: record.PhaseBaseline}, everythingOpen, settleDeadline); err != nil {
 		return err
 	}
 	p, err := s.conclude(ctx, record.PhaseBaseline, everythingOpen)
@@ -264,7 +270,7 @@ func (s *Session) baseline(ctx context.Context) error {
 
 // matrix asks everything once the policies are enforced.
 func (s *Session) matrix(ctx context.Context) error {
-	how, err := s.settle(ctx, record.PhaseMatrix, s.expected, settleDeadline)
+	how, err := s.settle(ctx, round{phase: record.PhaseMatrix}, s.expected, settleDeadline)
 	if err != nil {
 		return err
 	}
@@ -282,7 +288,7 @@ func (s *Session) open(ctx context.Context) error {
 	if err := errors.Join(s.place.deployment.DeletePolicies(ctx), s.place.deployment.DeleteSentinelPolicy(ctx)); err != nil {
 		return err
 	}
-	if _, err := s.settle(ctx, record.PhaseOpen, everythingOpen, settleDeadline); err != nil {
+	if _, err := s.settle(ctx, round{phase: record.PhaseOpen}, everythingOpen, settleDeadline); err != nil {
 		return err
 	}
 	_, err := s.conclude(ctx, record.PhaseOpen, everythingOpen)

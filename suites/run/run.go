@@ -35,7 +35,10 @@ type Options struct {
 	// nil keeps all.
 	Select func(matrix.Flow) bool
 	// Asked is written down: what Select means, and how often the matrix is asked.
-	Asked    record.Asked
+	Asked record.Asked
+	// NoMutant leaves out the mistake that a run makes in a policy to see whether
+	// it would notice.
+	NoMutant bool
 	Progress cluster.Progress // nil drops it
 	Safety   Safety
 	StandIn  StandIn
@@ -176,6 +179,9 @@ func (s *Session) Steps() []Step {
 		{Name: record.PhaseBaseline, run: s.baseline},
 		{Name: "policies", run: s.enforce},
 		{Name: record.PhaseMatrix, run: s.matrix},
+	}
+	if !s.opts.NoMutant && len(s.opts.Scenario.Policies) > 0 {
+		steps = append(steps, Step{Name: record.PhaseMutant, run: s.mutant})
 	}
 	for i, spec := range s.opts.Scenario.Chaos {
 		steps = append(steps, Step{Name: record.PhaseFault(faultID(i, spec)), run: func(ctx context.Context) error { return s.fault(ctx, i, spec) }})

@@ -74,7 +74,7 @@ func TestSimnetFindsEveryDefect(t *testing.T) {
 			t.Parallel()
 			sc, journal := shipped(t, row.scenario), filepath.Join(t.TempDir(), "journal")
 			for seed := range seeds(t) {
-				result, net := play(t, sc, simnet.Config{Seed: seed, Defect: defects[i], Lag: row.lag}, journal)
+				result, net := play(t, sc, stageFor{Config: simnet.Config{Seed: seed, Defect: defects[i], Lag: row.lag}, noMutant: true}, journal)
 				if result.Verdict != matrix.Fail || result.ExitCode() != judge.ExitFail {
 					t.Errorf("seed %d: %s, exit %d", seed, result.Verdict, result.ExitCode())
 				}
@@ -102,9 +102,12 @@ func TestSimnetFindsNothingWithoutDefect(t *testing.T) {
 			t.Parallel()
 			sc, journal := shipped(t, name), filepath.Join(t.TempDir(), "journal")
 			for seed := range seeds(t) {
-				result, net := play(t, sc, simnet.Config{Seed: seed, Lag: lags[name]}, journal)
+				result, net := play(t, sc, stageFor{Config: simnet.Config{Seed: seed, Lag: lags[name]}}, journal)
 				if result.Verdict != matrix.Pass || result.ExitCode() != judge.ExitPass {
 					t.Errorf("seed %d: %s, exit %d: %v", seed, result.Verdict, result.ExitCode(), doubtful(result))
+				}
+				if !noticed(result) {
+					t.Errorf("seed %d: the mistake on purpose was not seen: %v", seed, result.Notes)
 				}
 				if total := result.Total; total.Pass < 3*len(result.Flows) || total.Flaky > 0 {
 					t.Errorf("seed %d: %+v of %d flows in three phases", seed, total, len(result.Flows))
@@ -117,18 +120,47 @@ func TestSimnetFindsNothingWithoutDefect(t *testing.T) {
 	}
 }
 
+// TestSimnetNoticesThatItNoticesNothing: where a policy is changed and the network
+// stays as it is, a run cannot prove that it would see a mistake.
+func TestSimnetNoticesThatItNoticesNothing(t *testing.T) {
+	t.Parallel()
+	for seed := range seeds(t) {
+		result, _ := play(t, shipped(t, "two-tenants"), stageFor{Config: simnet.Config{Seed: seed, Lag: slow}, deaf: true}, "")
+		if result.Verdict != matrix.Inconclusive || result.ExitCode() != judge.ExitInconclusive || noticed(result) {
+			t.Errorf("seed %d: %s, exit %d: %v", seed, result.Verdict, result.ExitCode(), doubtful(result))
+		}
+		if all := doubtful(result); len(all) != 1 || all[0] != "mutant: a mistake is noticed: nothing" {
+			t.Errorf("seed %d: in doubt are %q", seed, all)
+		}
+	}
+}
+
+// noticed reports that a run saw the mistake that it made.
+func noticed(r judge.Result) bool {
+	return slices.ContainsFunc(r.Cases, func(c judge.Case) bool { return c.Phase == record.PhaseMutant && c.Verdict == matrix.Pass })
+}
+
+// stageFor is the network of one run.
+type stageFor struct {
+	simnet.Config
+	noMutant bool
+	deaf     bool // no engine hears that a policy has changed
+}
+
 // play runs a scenario over a network in memory, in virtual time, and judges it.
 // The journal of its faults goes into a file of that name.
-func play(t *testing.T, sc *scenario.Scenario, config simnet.Config, journal string) (judge.Result, *simnet.Network) {
+func play(t *testing.T, sc *scenario.Scenario, config stageFor, journal string) (judge.Result, *simnet.Network) {
 	t.Helper()
 	var result judge.Result
 	var net *simnet.Network
 	synctest.Test(t, func(t *testing.T) {
-		net = simnet.New(config)
+		net = simnet.New(config.Config)
 		s, err := run.New(run.Options{
 			Scenario: sc, Provider: net, History: record.NewWriter(&full{room: 1 << 30}), RunID: "0badcafe", Seed: config.Seed,
-			ProbeImage: "in memory", Safety: run.Safety{Journal: journal},
-			StandIn: run.StandIn{Now: net.Now, Deploy: func(p deploy.Plan) (run.Deployment, error) { return &stage{net, p}, nil }},
+			ProbeImage: "in memory", Safety: run.Safety{Journal: journal}, NoMutant: config.noMutant,
+			StandIn: run.StandIn{Now: net.Now, Deploy: func(p deploy.Plan) (run.Deployment, error) {
+				return &stage{Network: net, plan: p, deaf: config.deaf}, nil
+			}},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -22,6 +22,7 @@ import (
 type stage struct {
 	*simnet.Network
 	plan deploy.Plan
+	deaf bool // no engine hears that a policy has changed
 }
 
 const (
@@ -130,6 +131,20 @@ func (s *stage) DeletePolicies(context.Context) error {
 		if namespace := matrix.Endpoint(key).Namespace(); namespace != sentinelSpace {
 			s.Remove(key)
 		}
+	}
+	return nil
+}
+
+func (s *stage) SetPolicy(_ context.Context, p *networkingv1.NetworkPolicy) error {
+	if !s.deaf {
+		s.Apply(p)
+	}
+	return nil
+}
+
+func (s *stage) DeletePolicy(_ context.Context, namespace, name string) error {
+	if !s.deaf {
+		s.Remove(namespace + "/" + name)
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ type Deployment interface {
 	prober.Dialer
 	workloads
 	enforced
+	mended
 }
 
 // workloads are pods that come and go, see deploy.Deployment.
@@ -59,4 +60,10 @@ func (s *Session) now() time.Duration {
 		return s.opts.StandIn.Now()
 	}
 	return chaos.Now()
+}
+
+// mended changes one of the policies, see deploy.Deployment.
+type mended interface {
+	SetPolicy(ctx context.Context, policy *networkingv1.NetworkPolicy) error
+	DeletePolicy(ctx context.Context, namespace, name string) error
 }

@@ -19,6 +19,7 @@ func (e Event) fields() (n int, kind string) {
 		{e.Pass != nil, "pass"},
 		{e.Enforcement != nil, "enforcement"},
 		{e.Convergence != nil, "convergence"},
+		{e.Mutant != nil, "mutant"},
 		{e.Fault != nil, "fault"},
 		{e.End != nil, "end"},
 	} {
@@ -79,6 +80,13 @@ func (r *Record) Add(e Event) error {
 		r.Enforcement = e.Enforcement
 	case e.Convergence != nil:
 		r.Convergence = append(r.Convergence, *e.Convergence)
+	case e.Mutant != nil:
+		for _, f := range e.Mutant.Flips {
+			if err := r.knows(f.Flow); err != nil {
+				return fmt.Errorf("a flow of the mutant: %w", err)
+			}
+		}
+		r.Mutant = e.Mutant
 	case e.Fault != nil:
 		for _, w := range e.Fault.Watched {
 			if err := r.knows(w.Flow); err != nil {

@@ -29,6 +29,7 @@ type Event struct {
 	Pass        *Pass             `json:"pass,omitempty"`
 	Enforcement *Enforcement      `json:"enforcement,omitempty"`
 	Convergence *Convergence      `json:"convergence,omitempty"`
+	Mutant      *Mutant           `json:"mutant,omitempty"`
 	Fault       *Fault            `json:"fault,omitempty"`
 	End         *End              `json:"end,omitempty"`
 }
@@ -41,6 +42,7 @@ type Record struct {
 	Passes      []Pass
 	Enforcement *Enforcement
 	Convergence []Convergence
+	Mutant      *Mutant // nil: no mistake was to be made
 	Faults      []Fault
 	// Notes are what Read found out about the record itself, for people. They
 	// change no verdict.
@@ -111,6 +113,7 @@ type Declared struct {
 const (
 	PhaseBaseline = "baseline" // no policies: everything must connect
 	PhaseMatrix   = "matrix"   // policies enforced
+	PhaseMutant   = "mutant"   // one of them with a mistake
 	PhaseOpen     = "open"     // policies removed: everything must connect again
 )
 
@@ -222,6 +225,28 @@ type Convergence struct {
 	// Resolution is the longest time between two looks, 0 where that is unknown.
 	Resolution time.Duration `json:"resolution,omitempty"`
 	Error      string        `json:"error,omitempty"` // why there was no effect
+}
+
+// Mutant is a mistake that a run made in a policy on purpose, for the time of
+// PhaseMutant, to see whether it would notice.
+type Mutant struct {
+	ID   string         `json:"id,omitempty"`   // tells it from all others of these policies
+	What string         `json:"what,omitempty"` // was done, in one line
+	Path string         `json:"path,omitempty"` // of what was changed in the policy; "" is all of it
+	At   oracle.RuleRef `json:"at,omitzero"`
+	// Flips are flows that the policies, so changed, open or close.
+	Flips []Flip `json:"flips,omitempty"`
+	// Applied is when the policy began to be changed, Restored when every flow was
+	// as the policies say again.
+	Applied  time.Duration `json:"applied,omitempty"`
+	Restored time.Duration `json:"restored,omitempty"`
+	None     string        `json:"none,omitempty"` // why no mistake was made
+}
+
+// Flip is a flow with what a Mutant makes of it.
+type Flip struct {
+	Flow  int           `json:"flow"`
+	After matrix.Intent `json:"after"`
 }
 
 // Fault is one injected failure and what the samplers saw around it.

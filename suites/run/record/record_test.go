@@ -44,6 +44,7 @@ func events() []record.Event {
 			{Flow: 1, Sample: matrix.Sample{Outcome: matrix.LocalError}, Evidence: record.Evidence{Cause: "no ports left"}},
 		}}},
 		{Enforcement: &record.Enforcement{Enforced: true, Detail: "flipped"}},
+		{Mutant: &record.Mutant{ID: "m1", What: "dropped", Path: "ingress[0]", At: oracle.RuleRef{Policy: "shop/db", Rule: 1}, Flips: []record.Flip{{Flow: 0, After: matrix.Allow}}, Applied: 3, Restored: 4, None: "none"}},
 		{Convergence: &record.Convergence{What: "policies enforced", Node: "n1", Lower: 1, Upper: 2, Resolution: 3, Error: "late"}},
 		{Fault: &record.Fault{
 			ID: "1-pod-kill", Kind: "pod-kill", Target: "shop/db-0", Optional: true, Injected: [2]time.Duration{1, 2},

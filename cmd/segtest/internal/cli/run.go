@@ -38,6 +38,8 @@ type runFlags struct {
 	probe   string
 	verbose bool
 	loading loading
+
+	noMutant bool
 }
 
 func newRun(io stdio) *cobra.Command {
@@ -46,9 +48,10 @@ func newRun(io stdio) *cobra.Command {
 		Use:   "run SCENARIO",
 		Short: "run a scenario on a cluster of its own and judge what was seen",
 		Long: `Starts a kind cluster, deploys the scenario, probes every flow without and with
-the policies, injects the faults while it keeps probing, and removes the
-cluster again. The record of what was seen is written while the run goes on;
-every report can be made again from it with 'segtest report'.
+the policies, makes a mistake in one of them to prove that it would notice,
+injects the faults while it keeps probing, and removes the cluster again. The
+record of what was seen is written while the run goes on; every report can be made
+again from it with 'segtest report'.
 
 --select, --shard and --rerun-failed ask fewer flows; the controls that their
 denies need are asked along, and judged where they were chosen themselves.
@@ -80,6 +83,7 @@ Exit codes: 0 as expected, 1 expectation violated, 2 usage or file error,
 	f.part.flag(flags)
 	f.repeats.flag(flags)
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of every random choice (default: random, printed)")
+	flags.BoolVar(&f.noMutant, "no-mutant", false, "leave out the mistake that is made in a policy, for a moment, to prove that this run would notice")
 	flags.BoolVar(&f.keep, "keep", false, "keep the cluster, and say how to reach and remove it")
 	flags.StringVar(&f.context, "context", "", "use this context of your kubeconfig instead of a cluster of its own")
 	flags.StringVar(&f.image, "image", "", "node image (default: chosen, see 'segtest doctor')")
@@ -136,7 +140,7 @@ func runScenario(ctx context.Context, io stdio, path string, f runFlags) error {
 	quiet(f.verbose, progress.Printf)
 	session, err := run.New(run.Options{
 		Scenario: sc, Provider: provider(f, dir), History: history, RunID: id, Seed: f.seed,
-		ProbeImage: f.probe, Facts: facts(), Select: keep, Asked: part.asked, Progress: progress.Printf, Safety: safety(dir, id),
+		ProbeImage: f.probe, Facts: facts(), Select: keep, Asked: part.asked, NoMutant: f.noMutant, Progress: progress.Printf, Safety: safety(dir, id),
 	})
 	if err != nil {
 		progress.Close()
