@@ -28,7 +28,7 @@ const lastPriority = 1000
 // cluster compiles a cluster-wide policy.
 func (c *compiler) cluster(p ClusterPolicy) {
 	spec := &p.Spec
-	at := place{c: c, origin: p.Origin, subject: p.kind() + " " + p.Name, limit: 25}
+	at := place{c: c, origin: p.Origin, subject: p.kind() + " " + p.Name, places: p.Places, limit: 25}
 	out := &policy{
 		whole: RuleRef{Kind: p.kind(), Tier: string(spec.Tier), Policy: p.Name, Rule: -1, Origin: p.Origin}, priority: spec.Priority,
 		applies: [2]bool{ingress: len(spec.Ingress) > 0, egress: len(spec.Egress) > 0},
@@ -38,7 +38,7 @@ func (c *compiler) cluster(p ClusterPolicy) {
 	}
 	at.head(p, out)
 	defer at.crowded(c.lexicon.named)
-	subject := at
+	subject := at.in("spec", "subject")
 	subject.field = "subject"
 	peer := subject.pods(spec.Subject.Namespaces, spec.Subject.Pods)
 	if spec.Subject.Namespaces == nil && spec.Subject.Pods == nil {
@@ -70,6 +70,7 @@ func (at *place) head(p ClusterPolicy, out *policy) {
 	if p.Kind != "" && p.Kind != KindCluster {
 		at.limit = 100
 	}
+	spec := at.in("spec")
 	switch {
 	case p.kind() != KindCluster && p.kind() != KindAdmin && p.kind() != KindBaseline:
 		at.add("is of an unknown kind", "write "+KindCluster)
@@ -82,15 +83,15 @@ func (at *place) head(p ClusterPolicy, out *policy) {
 	case policyv1alpha2.BaselineTier:
 		out.tier = tierBaseline
 	case "":
-		at.add("has no tier", "write tier: Admin or tier: Baseline")
+		spec.add("has no tier", "write tier: Admin or tier: Baseline")
 	default:
-		at.add(fmt.Sprintf("tier %q is unknown", p.Spec.Tier), "write Admin or Baseline")
+		spec.in("tier").add(fmt.Sprintf("tier %q is unknown", p.Spec.Tier), "write Admin or Baseline")
 	}
 	if p.Spec.Priority < 0 || p.Spec.Priority > lastPriority {
-		at.add(fmt.Sprintf("priority %d is out of range", p.Spec.Priority), fmt.Sprintf("write a number from 0 to %d", lastPriority))
+		spec.in("priority").add(fmt.Sprintf("priority %d is out of range", p.Spec.Priority), fmt.Sprintf("write a number from 0 to %d", lastPriority))
 	}
-	at.atMost("ingress rules", len(p.Spec.Ingress))
-	at.atMost("egress rules", len(p.Spec.Egress))
+	spec.in("ingress").atMost("ingress rules", len(p.Spec.Ingress))
+	spec.in("egress").atMost("egress rules", len(p.Spec.Egress))
 }
 
 func (at place) atMost(what string, n int) {
@@ -120,19 +121,19 @@ func (at place) pods(namespaces *metav1.LabelSelector, pods *policyv1alpha2.Name
 // cluster compiles a rule of a cluster-wide policy.
 func (at place) cluster(of *policy, spec policyv1alpha2.ClusterNetworkPolicyEgressRule) *rule {
 	r := at.newRule(of)
-	r.action = at.action(spec.Action, of)
+	r.action = at.in("action").action(spec.Action, of)
 	r.anyPort = len(spec.Protocols) == 0
 	if len(spec.Name) > 100 {
-		at.add(fmt.Sprintf("has a name of %d characters", len(spec.Name)), "write at most 100")
+		at.in("name").add(fmt.Sprintf("has a name of %d characters", len(spec.Name)), "write at most 100")
 	}
 	switch {
 	case len(spec.To) == 0:
 		at.add("has no peer", "write whom the rule means; namespaces: {} means all pods of the cluster")
 	case spec.Protocols != nil && len(spec.Protocols) == 0:
-		at.add("has an empty list of protocols", "leave it out to mean all, or fill it")
+		at.in("protocols").add("has an empty list of protocols", "leave it out to mean all, or fill it")
 	}
 	at.atMost("peers", len(spec.To))
-	at.atMost("protocols", len(spec.Protocols))
+	at.in("protocols").atMost("protocols", len(spec.Protocols))
 	unnamed := false // the rule has peers whose ports have no names
 	for i, p := range spec.To {
 		compiled := at.clusterPeer(i, p, r)
@@ -146,7 +147,7 @@ func (at place) cluster(of *policy, spec policyv1alpha2.ClusterNetworkPolicyEgre
 		if port, ok := at.protocol(i, p); ok {
 			r.ports = append(r.ports, port)
 			if port.name != "" && unnamed {
-				at.add(fmt.Sprintf("has the port name %s beside networks, nodes or domainNames", port.name), "write its number: their ports have no names")
+				at.in("protocols", i).add(fmt.Sprintf("has the port name %s beside networks, nodes or domainNames", port.name), "write its number: their ports have no names")
 			}
 		}
 	}
@@ -194,7 +195,7 @@ func (at place) action(a policyv1alpha2.ClusterNetworkPolicyRuleAction, of *poli
 
 // clusterPeer compiles one entry of from or to; nobody is what fails closed.
 func (at place) clusterPeer(i int, p policyv1alpha2.ClusterNetworkPolicyEgressPeer, r *rule) peer {
-	at.field += fmt.Sprintf(": peer %d", i)
+	at = at.peerAt(i)
 	fields := 0
 	for _, set := range []bool{p.Namespaces != nil || p.Pods != nil, p.Networks != nil, p.Nodes != nil, p.DomainNames != nil} {
 		if set {
@@ -206,11 +207,11 @@ func (at place) clusterPeer(i int, p policyv1alpha2.ClusterNetworkPolicyEgressPe
 	}
 	switch {
 	case p.Networks != nil:
-		return at.networks(p.Networks)
+		return at.in("networks").networks(p.Networks)
 	case p.Nodes != nil:
 		return peer{by: byNode, nodes: at.selector(&at.c.lexicon.nodes, "nodes", p.Nodes)}
 	case p.DomainNames != nil:
-		return at.domains(p.DomainNames, r)
+		return at.in("domainNames").domains(p.DomainNames, r)
 	}
 	return at.pods(p.Namespaces, p.Pods)
 }
@@ -222,8 +223,8 @@ func (at place) networks(cidrs []policyv1alpha2.CIDR) peer {
 	}
 	at.limit = 25
 	at.atMost("networks", len(cidrs))
-	for _, text := range cidrs {
-		if cidr, ok := at.cidr("networks", string(text)); ok {
+	for i, text := range cidrs {
+		if cidr, ok := at.in(i).cidr("networks", string(text)); ok {
 			out.blocks = append(out.blocks, at.c.lexicon.block(block{cidr: cidr}))
 		}
 	}
@@ -240,11 +241,11 @@ func (at place) domains(names []policyv1alpha2.DomainName, r *rule) peer {
 	}
 	at.limit = 25
 	at.atMost("domainNames", len(names))
-	for _, n := range names {
+	for i, n := range names {
 		name := strings.TrimSuffix(strings.ToLower(string(n)), ".")
 		plain := strings.TrimPrefix(name, "*.")
 		if faults := validation.IsDNS1123Subdomain(strings.ReplaceAll(plain, "_", "-")); len(faults) > 0 || !strings.Contains(plain, ".") {
-			at.add(fmt.Sprintf("%q is not a domain name", n), `write labels with dots between them, "*." only in front`)
+			at.in(i).add(fmt.Sprintf("%q is not a domain name", n), `write labels with dots between them, "*." only in front`)
 		}
 		out.names = append(out.names, name)
 		out.inCluster = out.inCluster || inCluster(plain)
@@ -261,26 +262,27 @@ func inCluster(name string) bool {
 
 // protocol compiles one entry of protocols, false where it is invalid.
 func (at place) protocol(i int, p policyv1alpha2.ClusterNetworkPolicyProtocol) (portRange, bool) {
+	at = at.in("protocols", i)
 	at.field += fmt.Sprintf(": protocol %d", i)
 	before := len(*at.c.found)
 	var out portRange
 	fields := 0
-	take := func(protocol matrix.Protocol, port *policyv1alpha2.Port) {
+	take := func(field string, protocol matrix.Protocol, port *policyv1alpha2.Port) {
 		fields++
-		out = at.destination(protocol, port)
+		out = at.in(field, "destinationPort").destination(protocol, port)
 	}
 	if p.TCP != nil {
-		take(matrix.TCP, p.TCP.DestinationPort)
+		take("tcp", matrix.TCP, p.TCP.DestinationPort)
 	}
 	if p.UDP != nil {
-		take(matrix.UDP, p.UDP.DestinationPort)
+		take("udp", matrix.UDP, p.UDP.DestinationPort)
 	}
 	if p.SCTP != nil {
-		take(matrix.SCTP, p.SCTP.DestinationPort)
+		take("sctp", matrix.SCTP, p.SCTP.DestinationPort)
 	}
 	if p.DestinationNamedPort != "" {
 		fields++
-		out = portRange{name: at.portName(p.DestinationNamedPort)}
+		out = portRange{name: at.in("destinationNamedPort").portName(p.DestinationNamedPort)}
 	}
 	if fields != 1 {
 		at.add(fmt.Sprintf("has %d fields", fields), "write exactly one of tcp, udp, sctp and destinationNamedPort")
@@ -291,17 +293,19 @@ func (at place) protocol(i int, p policyv1alpha2.ClusterNetworkPolicyProtocol) (
 func (at place) destination(protocol matrix.Protocol, p *policyv1alpha2.Port) portRange {
 	out := portRange{protocol: protocol}
 	switch {
-	case p == nil || p.Number == 0 && p.Range == nil:
+	case p == nil:
 		at.add("has no destinationPort", "set its number or its range")
+	case p.Number == 0 && p.Range == nil:
+		at.in("number").add("its destinationPort has no number from 1 to 65535 and no range", "set one of them")
 	case p.Number != 0 && p.Range != nil:
 		at.add("has a number and a range", "write one of them")
 	case p.Range != nil:
 		if p.Range.Start >= p.Range.End {
-			at.add(fmt.Sprintf("range from %d to %d does not run upwards", p.Range.Start, p.Range.End), "write start below end")
+			at.in("range").add(fmt.Sprintf("range from %d to %d does not run upwards", p.Range.Start, p.Range.End), "write start below end")
 		}
-		out.low, out.high = at.number(p.Range.Start), at.number(p.Range.End)
+		out.low, out.high = at.in("range", "start").number(p.Range.Start), at.in("range", "end").number(p.Range.End)
 	default:
-		out.low = at.number(p.Number)
+		out.low = at.in("number").number(p.Number)
 		out.high = out.low
 	}
 	return out

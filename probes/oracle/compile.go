@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -115,7 +116,7 @@ func NamespaceLabels(w World) map[string]labels.Set {
 // network compiles a NetworkPolicy.
 func (c *compiler) network(p Policy) {
 	spec := &p.Spec
-	at := place{c: c, origin: p.Origin, subject: "policy " + p.Key()}
+	at := place{c: c, origin: p.Origin, subject: "policy " + p.Key(), places: p.Places}
 	if p.Name == "" {
 		at.add("has no name", "set metadata.name")
 	}
@@ -129,9 +130,9 @@ func (c *compiler) network(p Policy) {
 	c.lexicon.homes[p.Namespace] = true
 	out := &policy{
 		whole: RuleRef{Policy: p.Key(), Rule: -1, Origin: p.Origin}, tier: tierNetwork,
-		home: p.Namespace, namespaces: -1, pods: at.selector(&c.lexicon.pods, "podSelector", &spec.PodSelector),
+		home: p.Namespace, namespaces: -1, pods: at.in("spec").selector(&c.lexicon.pods, "podSelector", &spec.PodSelector),
 	}
-	out.applies = at.directions(spec)
+	out.applies = at.in("spec").directions(spec)
 	for i, r := range spec.Ingress {
 		ruleAt := at.rule(ingress, i, p.Ingress)
 		out.rules[ingress] = append(out.rules[ingress], ruleAt.network(out, r.From, r.Ports))
@@ -146,7 +147,9 @@ func (c *compiler) network(p Policy) {
 // place is where in a policy a problem is.
 type place struct {
 	c         *compiler
-	origin    Origin
+	origin    Origin // of the rule, or of the policy
+	places    Places
+	path      []any // of the field, none for the policy as a whole
 	subject   string
 	field     string // "ingress[0]", "" for the policy as a whole
 	direction direction
@@ -159,7 +162,21 @@ func (at place) add(message, hint string) {
 	if at.field != "" {
 		subject += ": " + at.field
 	}
-	at.c.found.add(at.origin, subject, message, hint)
+	at.c.found.add(at.where(), subject, message, hint)
+}
+
+// where the field was written, or what is around it.
+func (at place) where() Origin {
+	if at.places == nil || len(at.path) == 0 {
+		return at.origin
+	}
+	return at.places(at.path...)
+}
+
+// in is a part of the place.
+func (at place) in(path ...any) place {
+	at.path = slices.Concat(at.path, path)
+	return at
 }
 
 func (at place) rule(d direction, i int, origins []Origin) place {
@@ -167,7 +184,7 @@ func (at place) rule(d direction, i int, origins []Origin) place {
 		at.origin = origins[i]
 	}
 	at.field, at.direction, at.index = fmt.Sprintf("%s[%d]", d, i), d, i
-	return at
+	return at.in("spec", d.String(), i)
 }
 
 // newRule of the policy, with the next number.
@@ -185,26 +202,30 @@ func (at place) directions(spec *networkingv1.NetworkPolicySpec) (isolates [2]bo
 	if len(spec.PolicyTypes) == 0 {
 		return [2]bool{ingress: true, egress: len(spec.Egress) > 0}
 	}
-	for _, t := range spec.PolicyTypes {
+	for i, t := range spec.PolicyTypes {
 		switch t {
 		case networkingv1.PolicyTypeIngress:
 			isolates[ingress] = true
 		case networkingv1.PolicyTypeEgress:
 			isolates[egress] = true
 		default:
-			at.add(fmt.Sprintf("policyType %q is unknown", t), "write Ingress or Egress")
+			at.in("policyTypes", i).add(fmt.Sprintf("policyType %q is unknown", t), "write Ingress or Egress")
 		}
 	}
 	if len(spec.PolicyTypes) > 2 {
-		at.add("has more than two policyTypes", "write each of Ingress and Egress at most once")
+		at.in("policyTypes").add("has more than two policyTypes", "write each of Ingress and Egress at most once")
 	}
 	return isolates
 }
 
-// selector compiles one selector; what is invalid matches nothing.
+// selector compiles the selector of a field, which may be one in another; what is
+// invalid matches nothing.
 func (at place) selector(among *selectors, field string, s *metav1.LabelSelector) int {
 	compiled, err := metav1.LabelSelectorAsSelector(s)
 	if err != nil {
+		for name := range strings.SplitSeq(field, ".") {
+			at = at.in(name)
+		}
 		at.add(fmt.Sprintf("%s is invalid: %v", field, err), "mend the selector")
 		compiled = labels.Nothing()
 	}

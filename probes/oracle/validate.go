@@ -10,15 +10,21 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
+// peerAt is the place of one entry of from or to.
+func (at place) peerAt(i int) place {
+	at.field += fmt.Sprintf(": peer %d", i)
+	return at.in([...]string{egress: "to", ingress: "from"}[at.direction], i)
+}
+
 // peer compiles one entry of from or to.
 func (at place) peer(i int, home string, p networkingv1.NetworkPolicyPeer) peer {
-	at.field += fmt.Sprintf(": peer %d", i)
+	at = at.peerAt(i)
 	words := &at.c.lexicon
 	switch {
 	case p.IPBlock != nil && (p.PodSelector != nil || p.NamespaceSelector != nil):
 		at.add("has an ipBlock and a selector", "write them as two entries of the list")
 	case p.IPBlock != nil:
-		return peer{by: byAddress, blocks: []int{words.block(at.block(*p.IPBlock))}}
+		return peer{by: byAddress, blocks: []int{words.block(at.in("ipBlock").block(*p.IPBlock))}}
 	case p.PodSelector == nil && p.NamespaceSelector == nil:
 		at.add("is empty", "set podSelector, namespaceSelector or ipBlock; {} as podSelector means all pods of the namespace")
 		return peer{}
@@ -37,10 +43,11 @@ func (at place) peer(i int, home string, p networkingv1.NetworkPolicyPeer) peer 
 func (at place) block(b networkingv1.IPBlock) block {
 	var out block
 	var ok bool
-	if out.cidr, ok = at.cidr("ipBlock.cidr", b.CIDR); !ok {
+	if out.cidr, ok = at.in("cidr").cidr("ipBlock.cidr", b.CIDR); !ok {
 		return block{}
 	}
-	for _, text := range b.Except {
+	for i, text := range b.Except {
+		at := at.in("except", i)
 		e, ok := at.cidr("ipBlock.except", text)
 		switch {
 		case !ok:
@@ -68,21 +75,22 @@ func (at place) cidr(field, text string) (netip.Prefix, bool) {
 
 // port compiles one entry of ports, false where it is invalid.
 func (at place) port(i int, p networkingv1.NetworkPolicyPort) (portRange, bool) {
+	at = at.in("ports", i)
 	at.field += fmt.Sprintf(": ports[%d]", i)
 	out := portRange{protocol: ProtocolOf(p.Protocol), low: 1, high: 65535}
 	before := len(*at.c.found)
 	if out.protocol == 0 {
-		at.add(fmt.Sprintf("protocol %q is unknown", *p.Protocol), "write TCP, UDP or SCTP")
+		at.in("protocol").add(fmt.Sprintf("protocol %q is unknown", *p.Protocol), "write TCP, UDP or SCTP")
 	}
 	switch {
 	case p.Port == nil:
 	case p.Port.Type == intstr.String:
-		out.name = at.portName(p.Port.StrVal)
+		out.name = at.in("port").portName(p.Port.StrVal)
 	default:
-		out.low = at.number(p.Port.IntVal)
+		out.low = at.in("port").number(p.Port.IntVal)
 		out.high = out.low
 	}
-	at.endPort(p, &out)
+	at.in("endPort").endPort(p, &out)
 	return out, len(*at.c.found) == before
 }
 

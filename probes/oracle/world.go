@@ -49,6 +49,11 @@ func (o Origin) Compare(p Origin) int {
 	return cmp.Or(cmp.Compare(o.File, p.File), cmp.Compare(o.Line, p.Line), cmp.Compare(o.Column, p.Column))
 }
 
+// Places tells where the parts of an object were written. The path is names of
+// fields (string) and positions in lists (int) from the top of the object; where
+// it leads no further, the place is that of the last part. nil knows no place.
+type Places func(path ...any) Origin
+
 // World is what the oracle judges over. It is input: nothing writes into it
 // after it was built.
 type World struct {
@@ -112,6 +117,7 @@ type ClusterPolicy struct {
 	Origin  Origin
 	Ingress []Origin // of Spec.Ingress[i]; may be shorter
 	Egress  []Origin // of Spec.Egress[i]; may be shorter
+	Places  Places   `json:"-"` // of the fields, by their names in a ClusterNetworkPolicy
 }
 
 // Foreign is a policy of a kind that the oracle cannot judge, for example a
@@ -160,6 +166,7 @@ type Policy struct {
 	Origin  Origin
 	Ingress []Origin // of Spec.Ingress[i]; may be shorter
 	Egress  []Origin // of Spec.Egress[i]; may be shorter
+	Places  Places   `json:"-"` // of the fields
 }
 
 // Key is "namespace/name".
