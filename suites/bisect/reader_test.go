@@ -8,6 +8,7 @@ import (
 
 	"github.com/segtest/segtest/fixtures/revision"
 	"github.com/segtest/segtest/fixtures/revision/revisiontest"
+	"github.com/segtest/segtest/fixtures/scenario"
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/suites/bisect"
 )
@@ -57,7 +58,7 @@ func search(t testing.TB, repo *revisiontest.Repo, name string, o bisect.Options
 	if err != nil {
 		t.Fatal(err)
 	}
-	result, err := bisect.Find(t.Context(), r, bisect.NewReader(r, name, flow), line, o)
+	result, err := bisect.Find(t.Context(), r, bisect.NewReader(r, name, flow, scenario.Networks{}), line, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +242,7 @@ func TestReadsOnlyWhatChanged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reader := bisect.NewReader(r, "prod", flow)
+	reader := bisect.NewReader(r, "prod", flow, scenario.Networks{})
 	result, err := bisect.Find(t.Context(), r, reader, line, bisect.Options{All: true})
 	if err != nil || text(result) != "open it denied>allowed" {
 		t.Errorf("%s, %v", text(result), err)

@@ -18,11 +18,12 @@ import (
 // Reader is the Witness that reads the files of commits. What it read once it
 // knows in every other commit that has the same there.
 type Reader struct {
-	repo  *revision.Repository
-	flow  matrix.Flow
-	names []string // of the scenario, the newest first
-	seen  []memory
-	reads int
+	repo     *revision.Repository
+	flow     matrix.Flow
+	networks scenario.Networks
+	names    []string // of the scenario, the newest first
+	seen     []memory
+	reads    int
 }
 
 // memory is what was seen by going one way through the files.
@@ -33,9 +34,10 @@ type memory struct {
 
 // NewReader of a scenario or folder, under its name in the newest commit and from
 // the top of the repository. The ends of the flow may be workloads: then the
-// first pod of each speaks and listens.
-func NewReader(repo *revision.Repository, name string, flow matrix.Flow) *Reader {
-	return &Reader{repo: repo, flow: flow, names: []string{name}}
+// first pod of each speaks and listens. The cluster has the networks at every
+// commit.
+func NewReader(repo *revision.Repository, name string, flow matrix.Flow, networks scenario.Networks) *Reader {
+	return &Reader{repo: repo, flow: flow, networks: networks, names: []string{name}}
 }
 
 // Reads implements Witness.
@@ -105,7 +107,7 @@ func (r *Reader) read(ctx context.Context, tree *revision.Tree) (Sight, error) {
 	r.reads++
 	// No command runs on files that are not on this machine, and what is allowed
 	// here makes the problem say so.
-	sc, err := scenario.Loader{FS: tree, AllowExec: true}.LoadContext(ctx, r.names[i])
+	sc, err := scenario.Loader{FS: tree, AllowExec: true, PodCIDRs: r.networks.Pods, ServiceCIDRs: r.networks.Services}.LoadContext(ctx, r.names[i])
 	if ctx.Err() != nil {
 		return Sight{}, context.Cause(ctx)
 	}

@@ -5,6 +5,7 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	policyv1alpha2 "sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/oracle"
@@ -15,10 +16,18 @@ import (
 // not as wanted in this direction. Most of them miss: each is tried out.
 func candidates(p *plan.Plan, aim Aim, f matrix.Flow, d direction) []change {
 	e := p.Oracle.Explain(f)
-	if aim.Want == matrix.Allow {
-		return append(widen(p, e, f, d), overrule(p.World, e, f, d, "Accept")...)
+	action := policyv1alpha2.ClusterNetworkPolicyRuleActionAccept
+	if aim.Want == matrix.Deny {
+		action = policyv1alpha2.ClusterNetworkPolicyRuleActionDeny
 	}
-	return append(narrow(p, aim, e, f, d), overrule(p.World, e, f, d, "Deny")...)
+	wide := overrule(p.World, e, f, d, action)
+	switch {
+	case !f.Protocol.HasPorts(): // NetworkPolicies say nothing of it
+		return wide
+	case aim.Want == matrix.Allow:
+		return append(widen(p, e, f, d), wide...)
+	}
+	return append(narrow(p, aim, e, f, d), wide...)
 }
 
 // isolating are the NetworkPolicies that select the pod in this direction, in

@@ -40,7 +40,7 @@ func overrule(w oracle.World, e oracle.Explanation, f matrix.Flow, d direction, 
 		}
 		for _, peer := range c.peersFor(w, f) {
 			all = append(all, c.inserted(s.Rule.Rule, clusterRule{
-				Action: action, To: []policyv1alpha2.ClusterNetworkPolicyEgressPeer{peer}, Protocols: []policyv1alpha2.ClusterNetworkPolicyProtocol{protocolOf(f)},
+				Action: action, To: []policyv1alpha2.ClusterNetworkPolicyEgressPeer{peer}, Protocols: protocolsOf(f),
 			}))
 		}
 	}
@@ -71,10 +71,15 @@ func (c wide) peersFor(w oracle.World, f matrix.Flow) []policyv1alpha2.ClusterNe
 	return peers
 }
 
-func protocolOf(f matrix.Flow) policyv1alpha2.ClusterNetworkPolicyProtocol {
+// protocolsOf a rule that means the flow; none, which is all, where no rule can
+// name its protocol.
+func protocolsOf(f matrix.Flow) []policyv1alpha2.ClusterNetworkPolicyProtocol {
+	if !f.Protocol.HasPorts() {
+		return nil
+	}
 	var entry policyv1alpha2.ClusterNetworkPolicyProtocol
 	oracle.SetDestination(&entry, f.Protocol, policyv1alpha2.Port{Number: int32(f.Port)})
-	return entry
+	return []policyv1alpha2.ClusterNetworkPolicyProtocol{entry}
 }
 
 func (c wide) rules() []clusterRule {

@@ -19,6 +19,7 @@ import (
 
 // bisectFlags are the flags of one invocation.
 type bisectFlags struct {
+	loading          loading
 	output           choice
 	good, bad        string
 	all, firstParent bool
@@ -36,7 +37,7 @@ those that differ are read again.
 
 FROM and TO are workloads (the first pod of each is asked), pods, node/NAME or
 world/ADDRESS. PORT is a number, or the name that a port has at --bad; TCP unless
-it says UDP/53 or 53/UDP. One word like 'shop/web->shop/db:5432' will do, and a
+it says UDP/53 or 53/UDP. ICMP in its place stands for an echo request. One word like 'shop/web->shop/db:5432' will do, and a
 flow as reports write it. SCENARIO is the current folder unless it is given; where
 it had other names in the past, they are found.
 
@@ -62,6 +63,7 @@ Exits 4 when no commit was found that changed the flow.`,
 	f.StringVar(&flags.bad, "bad", "HEAD", "revision at which the search begins")
 	f.BoolVar(&flags.all, "all", false, "look at every commit and show each flip")
 	f.BoolVar(&flags.firstParent, "first-parent", false, "take a merge for the answer, and do not look into what it merged")
+	flags.loading.networks.flag(cmd, unknownNetworks)
 	return cmd
 }
 
@@ -85,7 +87,7 @@ func (flags bisectFlags) run(ctx context.Context, io stdio, args []string) error
 		return err
 	}
 	progress := newProgress(io.err)
-	found, err := bisect.Find(ctx, repo, bisect.NewReader(repo, name, flow), line, bisect.Options{
+	found, err := bisect.Find(ctx, repo, bisect.NewReader(repo, name, flow, flags.networks()), line, bisect.Options{
 		All: flags.all, FirstParent: flags.firstParent, Good: flags.good != "", Progress: progress.Printf,
 	})
 	progress.Close()
@@ -117,6 +119,11 @@ func (flags bisectFlags) write(io stdio, b report.Bisection) error {
 		return &exitError{code: exitInconclusive}
 	}
 	return nil
+}
+
+// networks of the cluster at every commit.
+func (flags bisectFlags) networks() scenario.Networks {
+	return scenario.Networks{Pods: flags.loading.networks.pods, Services: flags.loading.networks.services}
 }
 
 // line of commits to search, newest first.
@@ -161,7 +168,7 @@ func (flags bisectFlags) uncommitted(ctx context.Context, w io.Writer, target st
 	if flags.bad != "HEAD" || !exists(target) {
 		return
 	}
-	sc, err := loading{}.load(ctx, target, io.Discard)
+	sc, err := flags.loading.load(ctx, target, io.Discard)
 	if err != nil {
 		return // other verbs say what is wrong with the work tree
 	}
@@ -192,7 +199,7 @@ func (flags bisectFlags) flow(ctx context.Context, repo *revision.Repository, na
 
 // planAt is the plan of a commit, which knows the cluster's DNS.
 func (flags bisectFlags) planAt(ctx context.Context, repo *revision.Repository, name string, c revision.Commit) (*plan.Plan, error) {
-	v, err := loading{}.committed(ctx, repo, name, flags.bad, c, c)
+	v, err := flags.loading.committed(ctx, repo, name, flags.bad, c, c)
 	if err != nil {
 		return nil, err
 	}

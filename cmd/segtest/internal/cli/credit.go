@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -33,7 +34,11 @@ func (v side) credit(ctx context.Context, causes []*diff.Cause, w io.Writer) {
 		if n < 0 {
 			n = len(sorted)
 		}
-		if err := v.creditFile(ctx, file, sorted[:n]); err != nil {
+		err := v.creditFile(ctx, file, sorted[:n])
+		if errors.Is(context.Cause(ctx), errInterrupted) {
+			return
+		}
+		if err != nil {
 			fmt.Fprintf(w, "warning: who wrote the rules of %s cannot be told: %v\n", cmp.Or(file, "an unknown file"), err)
 		}
 		sorted = sorted[n:]

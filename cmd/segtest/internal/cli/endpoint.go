@@ -101,16 +101,71 @@ func service(p *plan.Plan, name string) ([]matrix.Endpoint, []oracle.Port, error
 	return nil, nil, usageError(fmt.Errorf("%q is no Service of %s; %s", name, p.Scenario.Name, hint))
 }
 
+// familyOf a world/ADDRESS.
+func familyOf(e matrix.Endpoint) matrix.Family {
+	if a, err := netip.ParseAddr(e.Name()); err == nil && !a.Unmap().Is4() {
+		return matrix.IPv6
+	}
+	return matrix.IPv4
+}
+
+// served refuses a port that a Service does not have, and names those that it has
+// and the one that is probably meant: the one that leads there.
+func served(w oracle.World, name matrix.Endpoint, protocol matrix.Protocol, port uint16) error {
+	s := w.Services[slices.IndexFunc(w.Services, func(s oracle.Service) bool { return s.Name == name })]
+	if !protocol.HasPorts() {
+		return usageError(fmt.Errorf("a Service forwards ports, and %s has none; ask a pod behind %s", protocol, name))
+	}
+	if s.Headless {
+		return nil // it leads to the port itself
+	}
+	var ports []string
+	meant := ""
+	for _, p := range s.Ports {
+		if p.Protocol == protocol && p.Port == port {
+			return nil
+		}
+		text := fmt.Sprintf("%s/%d", p.Protocol, p.Port)
+		if p.Port == port || leads(w, s, p, port) {
+			meant = text
+		}
+		if p.Name != "" {
+			text += " (" + p.Name + ")"
+		}
+		ports = append(ports, text)
+	}
+	hint := "it has none"
+	if len(ports) > 0 {
+		hint = "it has " + strings.Join(ports, ", ")
+	}
+	if meant != "" {
+		hint += "; did you mean " + meant + "?"
+	}
+	return usageError(fmt.Errorf("service %s has no port %s/%d; %s", name, protocol, port, hint))
+}
+
+// leads reports that a port of a Service leads to a port of its pods.
+func leads(w oracle.World, s oracle.Service, p oracle.ServicePort, to uint16) bool {
+	return p.TargetPort == to || p.TargetName != "" && slices.ContainsFunc(w.Pods, func(pod oracle.Pod) bool {
+		return behind(s, pod) && slices.Contains(pod.Ports, oracle.Port{Name: p.TargetName, Protocol: p.Protocol, Port: to})
+	})
+}
+
+// behind reports that a Service selects a pod.
+func behind(s oracle.Service, pod oracle.Pod) bool {
+	selects := len(s.Selector) > 0 && s.Name.Namespace() == pod.Name.Namespace()
+	for k, v := range s.Selector {
+		have, ok := pod.Labels[k]
+		selects = selects && ok && have == v
+	}
+	return selects
+}
+
 // fronts are the Services of a pod's namespace that lead to it from a port.
 func fronts(w oracle.World, pod oracle.Pod, protocol matrix.Protocol, port uint16) []string {
 	var names []string
 	for _, s := range w.Services {
-		leads := len(s.Selector) > 0 && s.Name.Namespace() == pod.Name.Namespace()
-		for k, v := range s.Selector {
-			have, ok := pod.Labels[k]
-			leads = leads && ok && have == v
-		}
-		if leads && slices.ContainsFunc(s.Ports, func(p oracle.ServicePort) bool { return p.Protocol == protocol && p.Port == port }) {
+		if behind(s, pod) && slices.ContainsFunc(s.Ports, func(p oracle.ServicePort) bool { return p.Protocol == protocol && p.Port == port }) {
 			names = append(names, string(s.Name))
 		}
 	}
@@ -121,7 +176,7 @@ func fronts(w oracle.World, pod oracle.Pod, protocol matrix.Protocol, port uint1
 // a Service, or a slip of the keyboard. The canary stands for all such ports.
 func undeclared(p *plan.Plan, f matrix.Flow) string {
 	i := slices.IndexFunc(p.World.Pods, func(pod oracle.Pod) bool { return pod.Name == f.To })
-	if i < 0 || f.Way != matrix.PodIP || p.Scenario.IsCanary(f) {
+	if i < 0 || f.Way != matrix.PodIP || !f.Protocol.HasPorts() || p.Scenario.IsCanary(f) {
 		return ""
 	}
 	pod := p.World.Pods[i]

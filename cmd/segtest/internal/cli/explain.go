@@ -27,7 +27,7 @@ type explainFlags struct {
 }
 
 func newExplain(io stdio) *cobra.Command {
-	flags := explainFlags{output: output(), want: choice{words: []string{"allow", "deny"}}, family: choice{"ipv4", []string{"ipv4", "ipv6"}}}
+	flags := explainFlags{output: output(), want: choice{words: []string{"allow", "deny"}}, family: choice{words: []string{"ipv4", "ipv6"}}}
 	cmd := &cobra.Command{
 		Use:   "explain FROM TO:PORT [SCENARIO|FOLDER]",
 		Short: "say why a flow is allowed or denied, and how to change that; needs no cluster",
@@ -40,7 +40,7 @@ open what is declared.
 
 FROM is a workload, a pod, node/NAME or world/ADDRESS; TO is likewise, or with
 --service a Service. PORT is a number or the name of a port; TCP unless it says
-UDP/53 or 53/UDP. A flow as reports write it will do, too. kube-system/coredns,
+UDP/53 or 53/UDP. ICMP stands for an echo request, which has no port. A flow as reports write it will do, too. kube-system/coredns,
 which every cluster has, can be asked where no file holds it. SCENARIO is the
 current folder unless it is given.`,
 		Example: `  segtest explain shop/web shop/db:5432 shop.yaml
@@ -61,7 +61,7 @@ current folder unless it is given.`,
 	f.StringVarP(&flags.file, "file", "f", "", "another way to name the SCENARIO")
 	f.VarP(&flags.output, "output", "o", "how to print it")
 	f.Var(&flags.want, "want", "search the edit that makes it so (default: what the scenario declares)")
-	f.Var(&flags.family, "family", "IP family of the flow")
+	f.Var(&flags.family, "family", "IP family of the flow (default: that of the address, else ipv4)")
 	f.BoolVar(&flags.service, "service", false, "TO is a Service, and PORT is the Service's")
 	flags.loading.flag(cmd)
 	flags.loading.networks.flag(cmd, unknownNetworks)
@@ -76,8 +76,8 @@ func (flags explainFlags) run(ctx context.Context, io stdio, args []string) erro
 	if flags.service {
 		q.way = matrix.ServiceIP
 	}
-	if flags.family.value == "ipv6" {
-		q.family = matrix.IPv6
+	if err := flags.speak(&q); err != nil {
+		return err
 	}
 	sc, err := flags.loading.load(ctx, cmp.Or(target, flags.file, "."), io.err)
 	if err != nil {
@@ -104,6 +104,15 @@ func (flags explainFlags) run(ctx context.Context, io stdio, args []string) erro
 		return environmentError(err)
 	}
 	return differs(off, sc.Expect.Snapshot)
+}
+
+// speak takes the family of the flag, which must be that of the addresses.
+func (flags explainFlags) speak(q *question) error {
+	if flags.family.value == "" {
+		return nil
+	}
+	q.family = map[string]matrix.Family{"ipv4": matrix.IPv4, "ipv6": matrix.IPv6}[flags.family.value]
+	return q.speak(true)
 }
 
 // explained answers the question, and counts the flows on which the policies differ

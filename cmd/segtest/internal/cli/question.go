@@ -15,9 +15,9 @@ import (
 // question is a flow in the words of the command line, before anything is read.
 type question struct {
 	from, to string // workloads, pods, nodes, addresses; to may be a Service
-	port     string // "5432", "UDP/53", "53/UDP" or the name of a port
+	port     string // "5432", "UDP/53", "53/UDP", "ICMP" or the name of a port
 	way      matrix.Way
-	family   matrix.Family
+	family   matrix.Family // that of an address among the ends
 }
 
 // questionOf tells the flow among the arguments of a verb from the SCENARIO behind
@@ -29,6 +29,8 @@ func questionOf(verb string, args []string) (q question, target string, err erro
 	switch {
 	case len(args) > 0 && strings.Contains(ascii(args[0]), "->"):
 		flow, rest = ascii(args[0]), args[1:]
+	case len(args) > 2 && strings.EqualFold(args[2], matrix.ICMP.String()):
+		flow, rest = args[0]+"->"+args[1]+" "+args[2], args[3:]
 	case len(args) > 1:
 		flow, rest = args[0]+"->"+args[1], args[2:]
 	default:
@@ -56,7 +58,11 @@ func parseQuestion(flow string) (question, error) {
 		if err != nil {
 			return question{}, misuse("%w", err)
 		}
-		return question{string(f.From), string(f.To), fmt.Sprintf("%s/%d", f.Protocol, f.Port), f.Way, f.Family}, nil
+		q := question{from: string(f.From), to: string(f.To), port: f.Protocol.String(), way: f.Way, family: f.Family}
+		if f.Protocol.HasPorts() {
+			q.port += fmt.Sprintf("/%d", f.Port)
+		}
+		return q, q.speak(f.Family == matrix.IPv6)
 	}
 	q := question{from: from, to: rest}
 	i := strings.LastIndex(rest, ":")
@@ -64,12 +70,27 @@ func parseQuestion(flow string) (question, error) {
 		return q, misuse("%q names no port: want TO:PORT, for example shop/db:5432", rest)
 	}
 	q.to, q.port = rest[:i], rest[i+1:]
+	return q, q.speak(false)
+}
+
+// speak takes the family of the addresses among the ends, which must be one; said
+// means that the family of the question is not to be changed.
+func (q *question) speak(said bool) error {
 	for _, word := range []string{q.from, q.to} {
-		if err := possible(matrix.Endpoint(word)); err != nil {
-			return q, err
+		e := matrix.Endpoint(word)
+		if err := possible(e); err != nil || !isWorld(e) {
+			if err != nil {
+				return err
+			}
+			continue
 		}
+		family := familyOf(e)
+		if said && family != q.family {
+			return usageError(fmt.Errorf("%s is an address of %s, and the flow shall be %s", e, family, q.family))
+		}
+		q.family, said = family, true
 	}
-	return q, nil
+	return nil
 }
 
 // receivers are whom the question is about, and the ports that they have.
@@ -101,6 +122,11 @@ func (q question) flows(p *plan.Plan) ([]matrix.Flow, error) {
 	if flow.Protocol, flow.Port, err = portOf(q.port, ports); err != nil {
 		return nil, err
 	}
+	if q.way == matrix.ServiceIP {
+		if err := served(p.World, receivers[0], flow.Protocol, flow.Port); err != nil {
+			return nil, err
+		}
+	}
 	var flows []matrix.Flow
 	for _, a := range senders {
 		for _, b := range receivers {
@@ -113,8 +139,12 @@ func (q question) flows(p *plan.Plan) ([]matrix.Flow, error) {
 	return flows, nil
 }
 
-// portOf reads "5432", "UDP/53", "53/UDP" or a name among the ports.
+// portOf reads "5432", "UDP/53", "53/UDP", a name among the ports, or "ICMP", which
+// has none.
 func portOf(word string, among []oracle.Port) (matrix.Protocol, uint16, error) {
+	if strings.EqualFold(word, matrix.ICMP.String()) {
+		return matrix.ICMP, 0, nil
+	}
 	protocol, number := matrix.TCP, word
 	if a, b, ok := strings.Cut(word, "/"); ok {
 		if protocol.UnmarshalText([]byte(strings.ToUpper(a))) == nil && protocol.HasPorts() {
@@ -122,7 +152,7 @@ func portOf(word string, among []oracle.Port) (matrix.Protocol, uint16, error) {
 		} else if protocol.UnmarshalText([]byte(strings.ToUpper(b))) == nil && protocol.HasPorts() {
 			number = a
 		} else {
-			return 0, 0, usageError(fmt.Errorf("%q is no port: want 5432, UDP/53, 53/UDP or the name of a port", word))
+			return 0, 0, usageError(fmt.Errorf("%q is no port: want 5432, UDP/53, 53/UDP, ICMP or the name of a port", word))
 		}
 	}
 	if n, err := strconv.ParseUint(number, 10, 16); err == nil && n > 0 {

@@ -13,7 +13,7 @@ func TestQuestion(t *testing.T) {
 	want := matrix.Flow{From: "shop/web", To: "shop/db", Protocol: matrix.TCP, Port: 5432}
 	udp, world, service := want, want, want
 	udp.Protocol = matrix.UDP
-	world.To, world.Port = "world/2001:db8::7", 443
+	world.To, world.Port, world.Family = "world/2001:db8::7", 443, matrix.IPv6
 	service.Way, service.Family = matrix.ServiceIP, matrix.IPv6
 	for _, row := range []struct {
 		args   []string

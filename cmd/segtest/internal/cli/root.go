@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
+	"sync"
 
 	"github.com/spf13/cobra"
 )
@@ -56,13 +54,21 @@ type stdio struct {
 
 // Main runs segtest with the given arguments and returns its exit code. An
 // interrupt cancels what runs, which then cleans up; a second one does not
-// wait for that.
+// wait for that. A verb that has nothing to clean up ends with the first.
 func Main(args []string, in io.Reader, out, errOut io.Writer) int {
-	ctx, stop := interruptible(context.Background(), errOut)
-	defer stop()
 	root := newRoot(stdio{in, out, errOut})
 	root.SetArgs(args)
+	tidy := cleansUp(root, args)
+	leave := sync.OnceValue(func() int {
+		fmt.Fprintln(errOut, "segtest:", errInterrupted)
+		return exitInterrupted
+	})
+	ctx, stop := interruptible(context.Background(), errOut, tidy, leave)
+	defer stop()
 	cmd, err := root.ExecuteContextC(ctx)
+	if !tidy && errors.Is(context.Cause(ctx), errInterrupted) {
+		return leave()
+	}
 	if err == nil {
 		return exitOK
 	}
@@ -81,32 +87,6 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	}
 	return exit.code
 }
-
-// interruptible cancels the context on the first SIGINT or SIGTERM and ends
-// the process on the second.
-func interruptible(parent context.Context, errOut io.Writer) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(parent)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	go func() {
-		select {
-		case <-ctx.Done():
-			return
-		case s := <-signals:
-			fmt.Fprintf(errOut, "segtest: %v: cleaning up; once more to leave at once (then `segtest clean` removes the rest)\n", s)
-			cancel(errInterrupted)
-		}
-		select {
-		case <-parent.Done():
-		case <-signals:
-			os.Exit(exitInterrupted) //nolint:forbidigo // the second interrupt means now
-		}
-	}()
-	return ctx, func() { signal.Stop(signals); cancel(context.Canceled) }
-}
-
-// errInterrupted is the cause of a context that Ctrl-C cancelled.
-var errInterrupted = errors.New("interrupted")
 
 func newRoot(io stdio) *cobra.Command {
 	root := &cobra.Command{
