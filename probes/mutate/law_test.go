@@ -263,7 +263,11 @@ func flipsAreReal(t *testing.T, w oracle.World, e mutate.Expectation, j mutate.J
 // World as it was.
 func TestMutantsAreTheSameEveryTime(t *testing.T) {
 	t.Parallel()
-	for n := range uint64(2) {
+	worlds := uint64(2)
+	if testing.Short() {
+		worlds = 1
+	}
+	for n := range worlds {
 		w := cases.NewRandom(8, n).World()
 		was := dump(t, w)
 		mutants := mutate.Mutants(w, mutate.Operators())

@@ -181,7 +181,11 @@ func TestRemediesHold(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(9, 10))
 	found := map[matrix.Intent]int{}
-	for n := range 26 {
+	rounds := 26
+	if testing.Short() {
+		rounds = 13
+	}
+	for n := range rounds {
 		p := planOf(t, pick(rng, "ipv4", "dual"), pick(rng, nothing, webToDB, apiToDB, bothToDB, "  rules: []", "  rules:\n    - deny: {from: lab/*, to: shop/*}"), randomPolicies(rng))
 		workloads := []matrix.Endpoint{"shop/web", "shop/api", "shop/db", "lab/curl"}
 		from, to := workloads[rng.IntN(4)], workloads[rng.IntN(4)]
