@@ -17,6 +17,7 @@ import (
 const (
 	backlog        = 4096            // the kernel lowers it to net.core.somaxconn
 	visitTime      = 5 * time.Second // of one accepted connection
+	heldTime       = time.Minute     // of one that has asked twice, after its last question
 	maxVisits      = 2048            // accepted connections at once
 	acceptPause    = 20 * time.Millisecond
 	acceptsPerTurn = 64
@@ -189,13 +190,13 @@ func (a *Agent) answer(nonce string) []byte {
 	return append(b, '\n')
 }
 
-// visit is one accepted connection: a line comes, a line goes, and the caller
-// closes it. The time and the size of it are bounded.
+// visit is one accepted connection: lines come, a line goes for each, and the
+// caller closes it. The time without a question and the size of one are bounded.
 type visit struct {
 	agent    *Agent
 	fd       int
 	buf      []byte
-	answered bool
+	answered int
 	deadline *timer
 }
 
@@ -208,20 +209,36 @@ func (v *visit) ready(uint32) {
 	case err != nil || n == 0:
 		v.end()
 		return
-	case v.answered:
-		return // what follows the nonce is read and dropped
 	}
 	v.buf = append(v.buf, b[:n]...)
-	nonce, ok := nonceOf(v.buf)
-	switch {
-	case ok:
-		v.answered = true
-		if _, err := unix.Write(v.fd, v.agent.answer(nonce)); err != nil {
+	for len(v.buf) > 0 {
+		nonce, ok := nonceOf(v.buf)
+		switch {
+		case ok:
+			v.buf = v.buf[len(nonce)+1:]
+			if !v.answer(nonce) {
+				return
+			}
+		case len(v.buf) > wire.MaxNonce || v.buf[0] == '\n':
 			v.end()
+			return
+		default:
+			return // the rest of the line is yet to come
 		}
-	case len(v.buf) > wire.MaxNonce:
-		v.end()
 	}
+}
+
+// answer one question; false when that ended the visit.
+func (v *visit) answer(nonce string) bool {
+	if _, err := unix.Write(v.fd, v.agent.answer(nonce)); err != nil {
+		v.end()
+		return false
+	}
+	if v.answered++; v.answered > 1 { // a held connection, which a policy may silence for a while
+		v.agent.loop.cancel(v.deadline)
+		v.deadline = v.agent.loop.after(heldTime, v.end)
+	}
+	return true
 }
 
 func (v *visit) end() {

@@ -102,7 +102,7 @@ func TestMainUsage(t *testing.T) {
 	}{
 		{"", 2, "", "usage:"},
 		{"dance", 2, "", "usage:"},
-		{"version", 0, "segtest-agent protocol 3\n", ""},
+		{"version", 0, "segtest-agent protocol 4\n", ""},
 	} {
 		var out, bad strings.Builder
 		if code := agent.Main(strings.Fields(row.args), nil, &out, &bad); code != row.code || out.String() != row.stdout || !strings.HasPrefix(bad.String(), row.stderr) {

@@ -42,6 +42,7 @@ type track struct {
 	chance  *rand.Rand
 	timer   *timer
 	pending []*tick // begun or missed, in order, not yet in series
+	held    *held   // asks over one connection; nil dials for each sample
 	series  wire.Series
 }
 
@@ -62,6 +63,11 @@ func checkSampling(s wire.Sampling) error {
 	case s.Deadline < 0 || s.Deadline >= time.Second:
 		return fmt.Errorf("starting sampler %q: deadline %s is not under 1s, after which TCP repeats its SYN", s.Name, s.Deadline)
 	}
+	for _, t := range s.Targets {
+		if t.Held && t.Protocol != matrix.TCP {
+			return fmt.Errorf("starting sampler %q: flow %d is held, and %s has no connection to hold", s.Name, t.Flow, t.Protocol)
+		}
+	}
 	return nil
 }
 
@@ -70,10 +76,14 @@ func newSampler(l *loop, r wire.Sampling, nonces func() string) *sampler {
 	start := now()
 	for i, t := range r.Targets {
 		offset := r.Period * time.Duration(i) / time.Duration(len(r.Targets))
-		s.tracks = append(s.tracks, &track{
+		k := &track{
 			sampler: s, target: t, base: start + offset, series: wire.Series{Flow: t.Flow},
 			chance: rand.New(rand.NewPCG(r.Seed, uint64(t.Flow))), //nolint:gosec // a schedule that a seed repeats
-		})
+		}
+		if t.Held {
+			k.held = hold(l, t, nonces)
+		}
+		s.tracks = append(s.tracks, k)
 	}
 	return s
 }
@@ -108,6 +118,9 @@ func (s *sampler) deliver() {
 			return
 		}
 		all = append(all, t.series)
+	}
+	for _, t := range s.tracks {
+		t.held.letGo()
 	}
 	waiting := s.waiting
 	s.waiting = nil
@@ -158,12 +171,8 @@ func (t *track) skip(before time.Duration) {
 func (t *track) begin() {
 	k := &tick{}
 	t.pending = append(t.pending, k)
-	p := &probe{
-		loop: t.sampler.loop, target: t.target, attempts: 1, nonces: t.sampler.nonces,
-		wait: sampleDeadline(t.sampler.request.Deadline, t.target.Protocol),
-	}
-	p.done = func(r wire.Result) {
-		s := r.Sample
+	wait := sampleDeadline(t.sampler.request.Deadline, t.target.Protocol)
+	taken := func(s matrix.Sample) {
 		k.ended = true
 		k.Run = wire.Run{
 			Outcome: s.Outcome, Denial: s.Denial, Detail: s.Detail, Starved: s.Starved,
@@ -171,6 +180,14 @@ func (t *track) begin() {
 		}
 		t.flush()
 		t.sampler.deliver()
+	}
+	if t.held != nil {
+		t.held.ask(wait, taken)
+		return
+	}
+	p := &probe{
+		loop: t.sampler.loop, target: t.target, attempts: 1, nonces: t.sampler.nonces, wait: wait,
+		done: func(r wire.Result) { taken(r.Sample) },
 	}
 	p.start()
 }

@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -10,7 +11,18 @@ import (
 // Grid decides all flows between the endpoints on the ports (of which names do
 // not count), over their own addresses.
 func (o *Oracle) Grid(from, to []matrix.Endpoint, ports []Port, family matrix.Family) *Grid {
-	g := &Grid{malformed: make([]*Decision, len(ports))}
+	every := make([]int, len(ports))
+	for i := range every {
+		every[i] = i
+	}
+	return o.GridOn(from, to, ports, slices.Repeat([][]int{every}, len(to)), family)
+}
+
+// GridOn decides those flows of a Grid that are asked: of each receiver, those on
+// the ports at these positions. All others are Undefined. It costs what is asked,
+// not all ports for each of the receivers.
+func (o *Oracle) GridOn(from, to []matrix.Endpoint, ports []Port, asked [][]int, family matrix.Family) *Grid {
+	g := &Grid{malformed: make([]*Decision, len(ports)), unasked: undefined("the receiver is not asked on this port")}
 	for i, p := range ports {
 		if why := malformed(p.Protocol, p.Port, family); why != "" {
 			d := undefined(why)
@@ -23,10 +35,44 @@ func (o *Oracle) Grid(from, to []matrix.Endpoint, ports []Port, family matrix.Fa
 	}
 	g.from, f.senders = o.seats(from, family)
 	g.to, f.receivers = o.seats(to, family)
-	g.width = len(f.receivers)
+	f.columns(asked)
 	f.ask()
 	f.fill()
 	return g
+}
+
+// columns are the questions that a row answers, in order of port and receiver. A
+// class is asked what any of its endpoints is asked.
+func (f *filling) columns(asked [][]int) {
+	f.column = make([][]int, len(f.receivers))
+	for c := range f.column {
+		f.column[c] = slices.Repeat([]int{-1}, len(f.ports))
+	}
+	for j, to := range f.to {
+		for _, port := range asked[j] {
+			if to.alone == nil {
+				f.column[to.class][port] = 0
+			}
+		}
+	}
+	f.asked = make([]set, len(f.receivers))
+	for port := range f.ports {
+		for c, columns := range f.column {
+			if columns[port] >= 0 {
+				columns[port] = len(f.questions)
+				f.questions = append(f.questions, cell{port, c, len(f.asked[c].ports)})
+				f.asked[c].ports = append(f.asked[c].ports, port)
+			}
+		}
+	}
+	known := map[string]int{}
+	for c := range f.asked {
+		key := fmt.Sprint(f.asked[c].ports)
+		if _, ok := known[key]; !ok {
+			known[key] = len(known)
+		}
+		f.asked[c].number = known[key]
+	}
 }
 
 // seats finds the endpoints and numbers their classes.
@@ -68,8 +114,10 @@ type filling struct {
 	ports              []Port
 	family             matrix.Family
 	senders, receivers []*class
-	sent               [][]uint32            // by class of the sender, then port and class of the receiver; in words
-	got                [][distances][]uint32 // by class of the receiver and distance, then port and class of the sender
+	asked              []set                 // by class of the receiver
+	questions          []cell                // of a row
+	sent               [][]uint32            // by class of the sender, then as the questions; in words
+	got                [][distances][]uint32 // by class of the receiver and distance, then its ports and class of the sender
 	halves             map[halfKey]uint32
 	words              []Half
 	pairs              map[[2]uint32]uint32 // a decision by its halves
@@ -77,15 +125,28 @@ type filling struct {
 	count              uint32               // of decisions
 }
 
+// set of the ports on which a receiver is asked, by position and in order.
+type set struct {
+	ports  []int
+	number int // the same for the same ports
+}
+
+// cell of a row: a port and the class of a receiver that is asked on it.
+type cell struct {
+	port, to int
+	nth      int // of the ports of this receiver
+}
+
 // viewpoint is all that the answers at one end depend on.
 type viewpoint struct {
 	side   *side
 	nature nature
 	named  *class // whose ports have names that matter; else nil
+	asked  int    // the number of the ports that a receiver is asked on; of a sender 0
 }
 
-func viewpointOf(k *class, d direction) viewpoint {
-	s := viewpoint{side: k.sides[d], nature: k.nature}
+func viewpointOf(k *class, d direction, asked int) viewpoint {
+	s := viewpoint{side: k.sides[d], nature: k.nature, asked: asked}
 	if d == ingress && len(k.ports) > 0 {
 		s.named = k
 	}
@@ -108,18 +169,18 @@ func (f *filling) ask() {
 	sent, got := map[viewpoint][]uint32{}, map[viewpoint][distances][]uint32{}
 	onHost := slices.ContainsFunc(f.senders, func(k *class) bool { return k.nature.onHost() })
 	for _, k := range f.senders {
-		v := viewpointOf(k, egress)
+		v := viewpointOf(k, egress, 0)
 		if sent[v] == nil {
-			sent[v] = f.askAll(f.receivers, apart, func(peer *class) (direction, *class, *class) { return egress, k, peer })
+			sent[v] = f.leave(k)
 		}
 		f.sent = append(f.sent, sent[v])
 	}
-	for _, k := range f.receivers {
-		v := viewpointOf(k, ingress)
+	for i, k := range f.receivers {
+		v := viewpointOf(k, ingress, f.asked[i].number)
 		halves, ok := got[v]
 		for d := range halves {
 			if !ok && reachable(distance(d), onHost) { //nolint:gosec // a distance
-				halves[d] = f.askAll(f.senders, distance(d), func(peer *class) (direction, *class, *class) { return ingress, peer, k }) //nolint:gosec // a distance
+				halves[d] = f.enter(k, f.asked[i].ports, distance(d)) //nolint:gosec // a distance
 			}
 		}
 		got[v] = halves
@@ -131,30 +192,51 @@ func (f *filling) ask() {
 // from a host can be close.
 func reachable(d distance, onHost bool) bool { return d == apart || onHost && d != itself }
 
-// askAll peers about all ports. Neighbours often get the same answer.
-func (f *filling) askAll(peers []*class, distance distance, ends func(*class) (direction, *class, *class)) []uint32 {
-	answers := make([]uint32, 0, len(peers)*len(f.ports))
-	for i, p := range f.ports {
-		if f.malformed[i] != nil {
-			answers = append(answers, make([]uint32, len(peers))...)
-			continue
-		}
-		var last halfKey
-		var known uint32
-		for _, peer := range peers {
-			direction, from, to := ends(peer)
-			q := ask(direction, from, to, matrix.Flow{Protocol: p.Protocol, Port: p.Port, Family: f.family}, distance)
-			key := halfKey{direction, q.subject.sides[direction], q.decide(), -1}
-			if key.outcome.cause == notAllowed {
-				key.port = i
-			}
-			if key != last {
-				last, known = key, f.half(key, &q)
-			}
-			answers = append(answers, known)
+// leave asks the egress halves of a sender.
+func (f *filling) leave(from *class) []uint32 {
+	a := asking{filling: f, direction: egress, answers: make([]uint32, 0, len(f.questions))}
+	for _, q := range f.questions {
+		a.about(q.port, from, f.receivers[q.to])
+	}
+	return a.answers
+}
+
+// enter asks the ingress halves of a receiver on some ports.
+func (f *filling) enter(to *class, ports []int, distance distance) []uint32 {
+	a := asking{filling: f, direction: ingress, distance: distance, answers: make([]uint32, 0, len(ports)*len(f.senders))}
+	for _, port := range ports {
+		for _, from := range f.senders {
+			a.about(port, from, to)
 		}
 	}
-	return answers
+	return a.answers
+}
+
+// asking is many questions in a row. Neighbours often get the same answer.
+type asking struct {
+	*filling
+	direction direction
+	distance  distance
+	answers   []uint32
+	last      halfKey
+	known     uint32
+}
+
+func (a *asking) about(port int, from, to *class) {
+	if a.malformed[port] != nil {
+		a.answers = append(a.answers, 0)
+		return
+	}
+	p := a.ports[port]
+	q := ask(a.direction, from, to, matrix.Flow{Protocol: p.Protocol, Port: p.Port, Family: a.family}, a.distance)
+	key := halfKey{a.direction, q.subject.sides[a.direction], q.decide(), -1}
+	if key.outcome.cause == notAllowed {
+		key.port = port
+	}
+	if key != a.last {
+		a.last, a.known = key, a.half(key, &q)
+	}
+	a.answers = append(a.answers, a.known)
 }
 
 // half is the number of the half.
@@ -184,21 +266,19 @@ func (f *filling) fill() {
 
 // row of a class of senders at one distance.
 func (f *filling) row(distance distance, sender int) []uint32 {
-	cells := make([]uint32, 0, len(f.receivers)*len(f.ports))
+	cells := make([]uint32, 0, len(f.questions))
 	last := [2]uint32{math.MaxUint32, math.MaxUint32}
 	var known uint32
-	for p := range f.ports {
-		for j, to := range f.receivers {
-			if d, ok := foregone(distance, to, f.ports[p].Port, anonymous()); ok {
-				cells = append(cells, f.plain(d))
-				continue
-			}
-			pair := [2]uint32{f.sent[sender][p*len(f.receivers)+j], f.got[j][distance][p*len(f.senders)+sender]}
-			if pair != last {
-				last, known = pair, f.pair(pair)
-			}
-			cells = append(cells, known)
+	for i, q := range f.questions {
+		if d, ok := foregone(distance, f.receivers[q.to], f.ports[q.port].Port, anonymous()); ok {
+			cells = append(cells, f.plain(d))
+			continue
 		}
+		pair := [2]uint32{f.sent[sender][i], f.got[q.to][distance][q.nth*len(f.senders)+sender]}
+		if pair != last {
+			last, known = pair, f.pair(pair)
+		}
+		cells = append(cells, known)
 	}
 	return cells
 }

@@ -14,8 +14,9 @@ type Grid struct {
 	from, to  []seat
 	malformed []*Decision           // by port; nil for one that can be asked
 	decisions [][]Decision          // in chunks
-	width     int                   // classes of receivers
-	rows      [][distances][]uint32 // by class of the sender and distance: by port and class of the receiver, in decisions
+	unasked   Decision              // on a port on which the receiver is not asked
+	column    [][]int               // by class of the receiver and port: its place in a row, -1 where it is not asked
+	rows      [][distances][]uint32 // by class of the sender and distance: by column, in decisions
 }
 
 // chunk is how many decisions are stored at once.
@@ -40,8 +41,11 @@ func (g *Grid) At(from, to, port int) *Decision {
 	case b.alone != nil:
 		return b.alone
 	}
-	row := g.rows[a.class][distanceOf(a.endpoint, b.endpoint)]
-	n := row[port*g.width+b.class]
+	column := g.column[b.class][port]
+	if column < 0 {
+		return &g.unasked
+	}
+	n := g.rows[a.class][distanceOf(a.endpoint, b.endpoint)][column]
 	return &g.decisions[n/chunk][n%chunk]
 }
 
@@ -61,7 +65,7 @@ func (g *Grid) Groups() (from, to []int) {
 		}
 		return rows[s.class]
 	})
-	columns := g.columns()
+	columns := g.received()
 	to = numbered(g.to, func(s *seat) string {
 		if onHost { // who speaks from this receiver's node is close to it alone
 			return columns[s.class] + s.node
@@ -107,16 +111,21 @@ func cellText(cells []uint32) string {
 	return b.String()
 }
 
-// columns by class of the receiver. How close a sender is does not matter here:
-// what changes then depends on nothing but the answer from afar.
-func (g *Grid) columns() []string {
-	columns := make([]string, g.width)
+// received, by class of the receiver: on which ports it is asked, and the answers.
+// How close a sender is does not matter here: what changes then depends on
+// nothing but the answer from afar.
+func (g *Grid) received() []string {
+	columns := make([]string, len(g.column))
 	var cells []uint32
 	for c := range columns {
 		cells = cells[:0]
-		for _, row := range g.rows {
-			for i := c; i < len(row[apart]); i += g.width {
-				cells = append(cells, row[apart][i])
+		for port, column := range g.column[c] {
+			if column < 0 {
+				continue
+			}
+			cells = append(cells, uint32(port)) //nolint:gosec // a grid has fewer
+			for _, row := range g.rows {
+				cells = append(cells, row[apart][column])
 			}
 		}
 		columns[c] = cellText(cells)

@@ -63,6 +63,51 @@ func TestAGridSaysWhatDecideSays(t *testing.T) {
 	}
 }
 
+// TestAGridOfSomePorts answers what is asked as the whole grid does, and nothing
+// else; its groups are equal for all that is asked.
+func TestAGridOfSomePorts(t *testing.T) {
+	t.Parallel()
+	skipped, folded := 0, 0
+	for seed := range rounds() / 4 {
+		w, names := mixed(seed)
+		o, ports := mustNew(t, w), gridPorts()
+		asked := make([][]int, len(names))
+		for j := range asked {
+			for k := range ports {
+				if (j+k+int(seed))%3 > 0 { //nolint:gosec // small
+					asked[j] = append(asked[j], k)
+				}
+			}
+		}
+		whole, g := o.Grid(names, names, ports, matrix.IPv4), o.GridOn(names, names, ports, asked, matrix.IPv4)
+		from, to := g.Groups()
+		folded += 2*len(names) - 2 - slices.Max(from) - slices.Max(to)
+		for i := range names {
+			a := slices.Index(from, from[i])
+			for j := range names {
+				for k := range ports {
+					got, want := *g.At(i, j, k), *whole.At(i, j, k)
+					switch {
+					case !slices.Contains(asked[j], k) && got.Intent == matrix.Undefined && got.Reason != "":
+						skipped++
+					case !sameDecision(got, want):
+						t.Fatalf("seed %d: %s to %s: got\n%+v, want\n%+v", seed, names[i], names[j], got, want)
+					case a != j && i != j && !sameDecision(*g.At(a, j, k), got):
+						t.Errorf("seed %d: %s and %s are one group of senders, but not to %s", seed, names[a], names[i], names[j])
+					}
+				}
+			}
+		}
+	}
+	if skipped == 0 || folded == 0 {
+		t.Error("nothing was left out or folded: this test tested nothing")
+	}
+}
+
+func sameDecision(a, b oracle.Decision) bool {
+	return sameButForNames(a, b, matrix.Flow{From: "the sender", To: "the receiver"})
+}
+
 // sameButForNames: but for the names in reasons.
 func sameButForNames(grid, one oracle.Decision, f matrix.Flow) bool {
 	named := strings.NewReplacer("the sender", string(f.From), "the receiver", string(f.To))

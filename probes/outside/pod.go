@@ -33,8 +33,17 @@ type Pod struct {
 //
 // Names are "elsewhere/any", "monitoring/any", "team=a/app=prometheus": the name
 // of the namespace if a policy asks for it, else its labels.
-func Pods(worlds ...oracle.World) []Pod {
+func Pods(worlds ...oracle.World) []Pod { return find(worlds, false) }
+
+// AllPods are those of Pods, and stand-ins for other pods of the namespaces that
+// the worlds hold: for what a peer asks for and no pod there has, be it in the
+// policy's own namespace, and for who lacks it where all who are held there have
+// it. Who is held stands only for those whom no peer tells from him.
+func AllPods(worlds ...oracle.World) []Pod { return find(worlds, true) }
+
+func find(worlds []oracle.World, all bool) []Pod {
 	f := finder{
+		all:   all,
 		pairs: slices.ContainsFunc(worlds, func(w oracle.World) bool { return len(w.ClusterPolicies) > 0 }), ports: served(worlds),
 		labels: map[string]labels.Set{}, named: map[string]string{}, taken: map[string]bool{},
 	}
@@ -43,6 +52,11 @@ func Pods(worlds ...oracle.World) []Pod {
 	for r := range rules(worlds) {
 		for _, c := range r.choices {
 			f.choice(kindsOf(c.namespaces), kindsOf(c.pods))
+		}
+		if all {
+			for _, p := range r.own {
+				f.near(r.home, kindsOf(p))
+			}
 		}
 	}
 	return f.found
@@ -70,6 +84,7 @@ func Add(w oracle.World, pods []Pod) oracle.World {
 
 // finder of stand-ins.
 type finder struct {
+	all   bool // of namespaces that are held, too
 	pairs bool // stand-ins have an Other
 	ports []oracle.Port
 	found []Pod
@@ -128,20 +143,36 @@ func (f *finder) choice(namespaces, pods kinds) {
 	if len(namespaces.sets) == 0 || len(pods.sets) == 0 {
 		return // it fits nobody
 	}
-	want := func(namespace, pod labels.Set) {
-		for _, held := range f.held {
-			// Who is held speaks for his own namespace alone, which other peers may name.
-			if namespace[corev1.LabelMetadataName] == "" || !slices.ContainsFunc(held, func(h one) bool { return namespaces.alike(namespace, h.namespace) && pods.alike(pod, h.pod) }) {
-				f.add(namespace, pod)
-				return
-			}
-		}
-	}
 	for _, n := range namespaces.sets {
-		want(n, pods.sets[0])
+		f.want(namespaces, pods, n, pods.sets[0])
 	}
 	for _, p := range pods.sets[1:] {
-		want(namespaces.sets[0], p)
+		f.want(namespaces, pods, namespaces.sets[0], p)
+	}
+}
+
+// near is a peer of a policy's own namespace.
+func (f *finder) near(home string, pods kinds) {
+	set := labels.Set{corev1.LabelMetadataName: home}
+	for _, p := range pods.sets {
+		f.want(kinds{sets: []labels.Set{set}}, pods, set, p)
+	}
+}
+
+// want a stand-in unless each world holds somebody who stands for it. Who is held
+// speaks for his own namespace alone, which other peers may name.
+func (f *finder) want(namespaces, pods kinds, namespace, pod labels.Set) {
+	stands := func(h one) bool {
+		if f.all {
+			return namespaces.alike(namespace, h.namespace) && pods.same(pod, h.pod)
+		}
+		return namespaces.alike(namespace, h.namespace) && pods.alike(pod, h.pod)
+	}
+	for _, held := range f.held {
+		if namespace[corev1.LabelMetadataName] == "" || !slices.ContainsFunc(held, stands) {
+			f.add(namespace, pod)
+			return
+		}
 	}
 }
 

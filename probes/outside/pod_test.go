@@ -138,6 +138,38 @@ func TestPods(t *testing.T) {
 	}
 }
 
+// Of a namespace that is held in part, the other pods that peers tell from those
+// who are held have stand-ins, too.
+func TestAllPods(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ name, policies, want string }{
+		{"nothing is asked", from("{podSelector: {}}"), "elsewhere/any"},
+		{
+			"a label that no pod of a held namespace has", from("{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: lab}}, podSelector: {matchLabels: {app: tool}}}"),
+			"elsewhere/any lab/app=tool elsewhere/app=tool",
+		},
+		{
+			"a label that all pods of it have", from("{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: lab}}, podSelector: {matchLabels: {app: visitor}}}"),
+			"elsewhere/any elsewhere/app=visitor lab/any",
+		},
+		{"a label that no pod of the own namespace has", from("{podSelector: {matchLabels: {app: tool}}}"), "elsewhere/any shop/app=tool"},
+		{"a label that all pods of the own namespace have", from("{podSelector: {matchLabels: {app: web}}}"), "elsewhere/any shop/any"},
+		{"one that none may have", from("{podSelector: {matchExpressions: [{key: mesh, operator: DoesNotExist}]}}"), "elsewhere/any shop/mesh=any"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			w := world(t, row.policies)
+			pods := outside.AllPods(w)
+			if got := names(pods); got != row.want {
+				t.Errorf("got %s, want %s", got, row.want)
+			}
+			if _, err := oracle.New(outside.Add(w, pods)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // A pod that only one of two versions holds does not stand for others in both.
 func TestPodsOfTwoWorlds(t *testing.T) {
 	t.Parallel()

@@ -39,12 +39,12 @@ func Ports(undeclared []uint16, worlds ...oracle.World) []oracle.Port {
 		rest = append(rest, oracle.Port{Protocol: protocol, Port: 1})
 	}
 	for _, p := range slices.Concat(lists...) {
-		if p.low <= 0 || p.low > p.high || p.high > lastPort {
+		if p.low <= 0 || p.low > p.high || p.high > LastPort {
 			continue
 		}
 		protocol := cmp.Or(p.protocol, matrix.TCP)
 		add(oracle.Port{Protocol: protocol, Port: uint16(p.low)}) //nolint:gosec // checked
-		if p.high < lastPort {
+		if p.high < LastPort {
 			rest = append(rest, oracle.Port{Protocol: protocol, Port: uint16(p.high + 1)}) //nolint:gosec // checked
 		}
 	}
@@ -56,7 +56,19 @@ func Ports(undeclared []uint16, worlds ...oracle.World) []oracle.Port {
 	return sorted(found)
 }
 
-const lastPort = 65535
+// LastPort that there is.
+const LastPort = 65535
+
+// Protocols of which ports that no policy names by number are to be asked: TCP and
+// UDP, and SCTP where a rule of the worlds tells it from both. Undeclared ports
+// stand for them.
+func Protocols(undeclared []uint16, worlds ...oracle.World) []matrix.Protocol {
+	var lists [][]port
+	for r := range rules(worlds) {
+		lists = append(lists, r.ports)
+	}
+	return protocolsOf(lists, undeclared)
+}
 
 // protocolsOf which an undeclared port is asked: SCTP's where a rule names a range
 // of it, or where rules decide it like that of neither TCP nor UDP.

@@ -15,8 +15,12 @@ import (
 // rule is what a rule of any kind of policy names, or the subject of a
 // cluster-wide one.
 type rule struct {
-	outward bool // a pod that is not held may be its receiver
+	home    string  // of a NetworkPolicy: its namespace
+	subject *choice // of its policy; nil for the subject itself
+	sends   bool    // it is about what the subject sends
+	outward bool    // a pod that is not held may be its receiver
 	choices []choice
+	own     []*metav1.LabelSelector // peers of the policy's own namespace
 	blocks  []string
 	ports   []port
 }
@@ -36,7 +40,7 @@ func rules(worlds []oracle.World) iter.Seq[rule] {
 	return func(yield func(rule) bool) {
 		for _, w := range worlds {
 			for _, p := range w.Policies {
-				if p.NetworkPolicy != nil && !networkRules(p.Spec, yield) {
+				if p.NetworkPolicy != nil && !networkRules(p.Namespace, p.Spec, yield) {
 					return
 				}
 			}
@@ -49,15 +53,18 @@ func rules(worlds []oracle.World) iter.Seq[rule] {
 	}
 }
 
-func networkRules(spec networkingv1.NetworkPolicySpec, yield func(rule) bool) bool {
+func networkRules(home string, spec networkingv1.NetworkPolicySpec, yield func(rule) bool) bool {
+	subject := &choice{nil, &spec.PodSelector}
 	of := func(outward bool, peers []networkingv1.NetworkPolicyPeer, ports []networkingv1.NetworkPolicyPort) bool {
-		r := rule{outward: outward}
+		r := rule{home: home, subject: subject, sends: outward, outward: outward}
 		for _, p := range peers {
 			switch {
 			case p.IPBlock != nil:
 				r.blocks = append(append(r.blocks, p.IPBlock.CIDR), p.IPBlock.Except...)
-			case p.NamespaceSelector != nil: // else it is about the policy's own namespace
+			case p.NamespaceSelector != nil:
 				r.choices = append(r.choices, choice{p.NamespaceSelector, p.PodSelector})
+			case p.PodSelector != nil:
+				r.own = append(r.own, p.PodSelector)
 			}
 		}
 		for _, p := range ports {
@@ -92,11 +99,16 @@ func networkPort(p networkingv1.NetworkPolicyPort) port {
 }
 
 func clusterRules(spec policyv1alpha2.ClusterNetworkPolicySpec, yield func(rule) bool) bool {
-	if !yield(rule{choices: choicesOf(spec.Subject.Namespaces, spec.Subject.Pods)}) {
+	whole := rule{choices: choicesOf(spec.Subject.Namespaces, spec.Subject.Pods)}
+	if !yield(whole) {
 		return false
 	}
+	subject := &choice{}
+	for i := range whole.choices {
+		subject = &whole.choices[i]
+	}
 	for _, r := range spec.Ingress {
-		out := rule{outward: true, ports: clusterPorts(r.Protocols)} // a cluster-wide policy selects other namespaces, too
+		out := rule{subject: subject, outward: true, ports: clusterPorts(r.Protocols)} // a cluster-wide policy selects other namespaces, too
 		for _, p := range r.From {
 			out.choices = append(out.choices, choicesOf(p.Namespaces, p.Pods)...)
 		}
@@ -105,7 +117,7 @@ func clusterRules(spec policyv1alpha2.ClusterNetworkPolicySpec, yield func(rule)
 		}
 	}
 	for _, r := range spec.Egress {
-		out := rule{outward: true, ports: clusterPorts(r.Protocols)}
+		out := rule{subject: subject, sends: true, outward: true, ports: clusterPorts(r.Protocols)}
 		for _, p := range r.To {
 			out.choices = append(out.choices, choicesOf(p.Namespaces, p.Pods)...)
 			for _, n := range p.Networks {

@@ -18,6 +18,7 @@ type kinds struct {
 	// lacks are what the selector does not want: who has it is of another kind than
 	// who has no such label.
 	lacks labels.Requirements
+	asks  labels.Requirements // all that it asks for
 }
 
 func kindsOf(s *metav1.LabelSelector) kinds {
@@ -30,7 +31,7 @@ func kindsOf(s *metav1.LabelSelector) kinds {
 	}
 	requirements, _ := selector.Requirements()
 	byKey := map[string]labels.Requirements{}
-	var out kinds
+	out := kinds{asks: requirements}
 	for _, r := range requirements {
 		byKey[r.Key()] = append(byKey[r.Key()], r)
 		if r.Operator() == selection.NotIn || r.Operator() == selection.DoesNotExist {
@@ -61,6 +62,12 @@ func kindsOf(s *metav1.LabelSelector) kinds {
 // has them, and of what the selector does not want just as much.
 func (k kinds) alike(set, held labels.Set) bool {
 	return within(set, held) && !slices.ContainsFunc(k.lacks, func(r labels.Requirement) bool { return r.Matches(set) != r.Matches(held) })
+}
+
+// same reports that the selector tells somebody who is held from nobody with a set
+// of labels, all of which he has.
+func (k kinds) same(set, held labels.Set) bool {
+	return within(set, held) && !slices.ContainsFunc(k.asks, func(r labels.Requirement) bool { return r.Matches(set) != r.Matches(held) })
 }
 
 // within reports that the other set has all labels of the first.

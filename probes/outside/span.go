@@ -19,14 +19,68 @@ type Span struct {
 func Spans(worlds ...oracle.World) []Span {
 	var found []Span
 	for r := range rules(worlds) {
-		for _, p := range r.ports {
-			if p.low > 0 && p.low <= p.high && p.high <= 65535 {
-				found = append(found, Span{cmp.Or(p.protocol, matrix.TCP), uint16(p.low), uint16(p.high)}) //nolint:gosec // checked
-			}
+		found = append(found, r.spans()...)
+	}
+	return Unite(found)
+}
+
+func (r rule) spans() []Span {
+	var found []Span
+	for _, p := range r.ports {
+		if p.low > 0 && p.low <= p.high && p.high <= LastPort {
+			found = append(found, Span{cmp.Or(p.protocol, matrix.TCP), uint16(p.low), uint16(p.high)}) //nolint:gosec // checked
 		}
 	}
-	slices.SortFunc(found, func(a, b Span) int {
-		return cmp.Or(cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Low, b.Low), cmp.Compare(a.High, b.High))
-	})
-	return slices.Compact(found)
+	return found
+}
+
+// Compare puts spans in order of protocol, first and last port.
+func (s Span) Compare(other Span) int {
+	return cmp.Or(cmp.Compare(s.Protocol, other.Protocol), cmp.Compare(s.Low, other.Low), cmp.Compare(s.High, other.High))
+}
+
+// Tract is ports of one class: the same spans hold all of them.
+type Tract struct {
+	Span
+	Class int // classes are numbered from 0
+}
+
+// Divide all ports of TCP, UDP and SCTP where one of the spans begins or ends. The
+// tracts are in order of protocol and port; there is no port between them.
+func Divide(spans []Span) (tracts []Tract, classes int) {
+	known := map[string]int{}
+	for _, protocol := range []matrix.Protocol{matrix.TCP, matrix.UDP, matrix.SCTP} {
+		starts := []int{1}
+		for _, s := range spans {
+			if s.Protocol == protocol {
+				starts = append(starts, int(s.Low), int(s.High)+1)
+			}
+		}
+		slices.Sort(starts)
+		starts = append(slices.Compact(starts), LastPort+1)
+		for i, low := range starts[:len(starts)-1] {
+			if low > LastPort {
+				break
+			}
+			key := []byte{byte(protocol)}
+			for k, s := range spans {
+				if s.Protocol == protocol && int(s.Low) <= low && low <= int(s.High) {
+					key = append(key, byte(k>>16), byte(k>>8), byte(k)) //nolint:gosec // its three bytes
+				}
+			}
+			class, ok := known[string(key)]
+			if !ok {
+				class = len(known)
+				known[string(key)] = class
+			}
+			high := min(starts[i+1]-1, LastPort)
+			tracts = append(tracts, Tract{Span{protocol, uint16(low), uint16(high)}, class}) //nolint:gosec // ports
+		}
+	}
+	return tracts, len(known)
+}
+
+// Holds reports that the port is one of the span.
+func (s Span) Holds(p oracle.Port) bool {
+	return s.Protocol == p.Protocol && s.Low <= p.Port && p.Port <= s.High
 }

@@ -20,7 +20,7 @@ func untold(q Question, logs map[matrix.Endpoint]arrivals) error {
 			n = logs[to].untold.TCP
 		case matrix.UDP:
 			n = logs[to].untold.UDP
-		case matrix.SCTP, matrix.ICMP: // see unseen
+		case matrix.SCTP, matrix.ICMP: // see wire.Unlogged
 		}
 		if n > 0 {
 			return fmt.Errorf("the kernel of %s dropped %d %s arrivals meanwhile, and does not say whose: an accept queue or a socket was full, or answers were rejected",
@@ -28,18 +28,6 @@ func untold(q Question, logs map[matrix.Endpoint]arrivals) error {
 		}
 	}
 	return nil
-}
-
-// unseen says what of a protocol no receiver can log, "" for nothing.
-func unseen(p matrix.Protocol) string {
-	switch p {
-	case matrix.ICMP:
-		return "no receiver logs echo requests, so a lost reply looks the same"
-	case matrix.SCTP:
-		return "no receiver logs the first packets of SCTP, so a lost answer looks the same"
-	case matrix.TCP, matrix.UDP:
-	}
-	return ""
 }
 
 // loss is how many of the flows that connected with another pod lost a packet

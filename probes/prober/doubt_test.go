@@ -3,7 +3,6 @@ package prober_test
 import (
 	"context"
 	"io"
-	"slices"
 	"strings"
 	"testing"
 
@@ -102,19 +101,5 @@ func silence(r *wire.Response, p matrix.Protocol) {
 func untold(r *wire.Response, tcp, udp uint64) {
 	if r.Untold != nil {
 		r.Untold = &wire.Untold{TCP: 70 + tcp, UDP: 80 + udp}
-	}
-}
-
-func TestUnspoken(t *testing.T) {
-	t.Parallel()
-	agent := func(ep matrix.Endpoint, err error, speaks ...matrix.Protocol) prober.Health {
-		return prober.Health{Endpoint: ep, Hello: wire.HelloInfo{Speaks: speaks}, Err: err}
-	}
-	all := []prober.Health{
-		agent("shop/db-0", nil, matrix.TCP, matrix.ICMP), agent("shop/web-0", nil, matrix.TCP, matrix.SCTP), agent("shop/gone-0", io.EOF),
-	}
-	want := []string{wire.NoSCTP + " (1 of 3 agents: shop/db-0)", wire.NoEcho + " (1 of 3 agents: shop/web-0)"}
-	if got := prober.Unspoken(all, []matrix.Protocol{matrix.TCP, matrix.SCTP, matrix.ICMP}); !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
 	}
 }

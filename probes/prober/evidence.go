@@ -61,7 +61,7 @@ func (f *Fleet) followUp(ctx context.Context, p Plan, members roster, reports ma
 		}
 		if c.Sample.Outcome == matrix.TimedOut {
 			doubt = cmp.Or(doubt, reports[q.From].late, lossy.doubt(c.Sample.Attempts), untold(q, logs))
-			c.Sample.Detail = sentence(c.Sample.Detail, unseen(q.Protocol))
+			c.Sample.Detail = sentence(c.Sample.Detail, wire.Unlogged(q.Protocol))
 		}
 		if doubt != nil {
 			c.Evidence.Cause = fmt.Sprintf("%s, but %v", c.Sample.Outcome, doubt)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/segtest/segtest/probes/matrix"
@@ -136,31 +134,4 @@ func (f *Fleet) Health(ctx context.Context, members []Member) []Health {
 		}
 		return h
 	})
-}
-
-// Unspoken says, in one line each, which of these protocols some of the agents
-// that answered have no sockets for: what a run reports once, and not flow by
-// flow.
-func Unspoken(all []Health, protocols []matrix.Protocol) []string {
-	var lines []string
-	for _, p := range protocols {
-		var lacking []string
-		for _, h := range all {
-			if h.Err == nil && !slices.Contains(h.Hello.Speaks, p) {
-				lacking = append(lacking, string(h.Endpoint))
-			}
-		}
-		why := fmt.Sprintf("%s is not spoken", p)
-		switch p {
-		case matrix.SCTP:
-			why = wire.NoSCTP
-		case matrix.ICMP:
-			why = wire.NoEcho
-		case matrix.TCP, matrix.UDP:
-		}
-		if len(lacking) > 0 {
-			lines = append(lines, fmt.Sprintf("%s (%d of %d agents: %s)", why, len(lacking), len(all), strings.Join(lacking, ", ")))
-		}
-	}
-	return lines
 }

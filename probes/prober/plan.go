@@ -31,6 +31,9 @@ type Question struct {
 	// PeerUID overrides the pod UID that must answer; "" takes the members of To.
 	// ICMP needs none.
 	PeerUID string
+	// Held is for watches: one TCP connection is kept, and every sample is a
+	// question over it.
+	Held bool
 }
 
 // DefaultPerNode is how many flows one node's agents have in flight together. A
@@ -145,7 +148,7 @@ func (r roster) peers(q Question) string {
 }
 
 func (r roster) target(q Question) wire.Target {
-	return wire.Target{Flow: q.Flow, Protocol: q.Protocol, Address: q.Address, PeerUID: r.peers(q)}
+	return wire.Target{Flow: q.Flow, Protocol: q.Protocol, Address: q.Address, PeerUID: r.peers(q), Held: q.Held}
 }
 
 // involved are the members that ask or may receive, in order of name.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/segtest/segtest/probes/matrix"
+	"github.com/segtest/segtest/probes/wire"
 )
 
 // The bounds of a deny wait, and the wait with which a surprise is asked again.
@@ -54,10 +55,14 @@ func byItself(q Question, c Cell) bool {
 
 // Surprising are the flows whose cell is not what was expected: an Allow that
 // did not connect, a Deny that was not blocked, and whatever is not known. A
-// flow of another intent is never a surprise.
+// flow of another intent is never a surprise, nor one whose sender cannot speak
+// its protocol.
 func Surprising(cells []Cell, expect func(flow int) matrix.Intent) []int {
 	var flows []int
 	for _, c := range cells {
+		if wire.Unspoken(c.Sample) {
+			continue
+		}
 		switch expect(c.Flow) {
 		case matrix.Allow:
 			if c.Sample.Outcome != matrix.Connected {

@@ -65,6 +65,9 @@ func TestSurprising(t *testing.T) {
 	for i, o := range outcomes {
 		cells = append(cells, prober.Cell{Flow: i, Sample: matrix.Sample{Outcome: o}})
 	}
+	for i, why := range []string{wire.NoSCTP, wire.NoEcho} { // to ask again is of no use
+		cells = append(cells, prober.Cell{Flow: 100 + i, Sample: matrix.Sample{Outcome: matrix.LocalError, Detail: why}})
+	}
 	for intent, want := range map[matrix.Intent][]int{
 		matrix.Allow: {0, 2, 3, 4, 5, 6, 7, 8}, matrix.Deny: {0, 1, 2, 3, 7, 8}, matrix.Unstated: nil, matrix.Undefined: nil,
 	} {

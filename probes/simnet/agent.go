@@ -151,14 +151,29 @@ func (a *agent) identity() wire.Identity {
 }
 
 func (a *agent) hello() *wire.HelloInfo {
-	h := &wire.HelloInfo{
-		Version: wire.Version, Identity: a.identity(), Now: a.net.Now(),
-		Speaks: []matrix.Protocol{matrix.TCP, matrix.UDP, matrix.SCTP, matrix.ICMP},
+	h := &wire.HelloInfo{Version: wire.Version, Identity: a.identity(), Now: a.net.Now()}
+	for _, p := range []matrix.Protocol{matrix.TCP, matrix.UDP, matrix.SCTP, matrix.ICMP} {
+		if a.mute(p) == "" {
+			h.Speaks = append(h.Speaks, p)
+		}
 	}
 	for _, p := range a.pod.Listen {
-		h.Listening = append(h.Listening, p.String())
+		if a.mute(p.Protocol) == "" {
+			h.Listening = append(h.Listening, p.String())
+		}
 	}
 	return h
+}
+
+// mute says why the agent cannot speak a protocol, "" where it can.
+func (a *agent) mute(p matrix.Protocol) string {
+	switch {
+	case !slices.Contains(a.net.config.Mute, p):
+		return ""
+	case p == matrix.SCTP:
+		return wire.NoSCTP
+	}
+	return wire.NoEcho
 }
 
 // log an arrival.
@@ -186,6 +201,9 @@ func (a *agent) arrivals(since time.Duration) []wire.Response {
 
 // dial tries a target once.
 func (a *agent) dial(t wire.Target) (packet, fate, *pod, error) {
+	if why := a.mute(t.Protocol); why != "" {
+		return packet{}, unknown, nil, errors.New(why)
+	}
 	to, err := netip.ParseAddrPort(t.Address)
 	if err != nil {
 		return packet{}, unknown, nil, fmt.Errorf("dialling %q: %w", t.Address, err)

@@ -29,9 +29,11 @@ type trait uint8
 
 const (
 	none trait = iota
+	dropsEchoes
 	forgetsConnections
 	forgetsRemoval
 	idlesOnANode
+	keepsFirstLabels
 	learnsPodsLate
 	learnsPodsWithPolicies
 	leaksFirstPacket
@@ -43,6 +45,7 @@ const (
 // Defects in order of name.
 func Defects() []Defect {
 	return []Defect{
+		{Name: "drops-echoes", Summary: "no ping gets through while there are policies", trait: dropsEchoes},
 		{Name: "drops-replies", Summary: "answers are judged as if they were new connections", trait: forgetsConnections},
 		{Name: "first-packet-leaks", Summary: "the first packet of every connection gets through before it is judged", trait: leaksFirstPacket},
 		{Name: "forgets-last-removal", Summary: "the last policy of a namespace stays when it is deleted", trait: forgetsRemoval},
@@ -59,6 +62,7 @@ func Defects() []Defect {
 		{Name: "policy-of-another-namespace", Summary: "a policy selects pods of all namespaces", misread: everyNamespace},
 		{Name: "sctp-as-tcp", Summary: "a rule for SCTP opens TCP", misread: eachPort(as(corev1.ProtocolSCTP, corev1.ProtocolTCP))},
 		{Name: "stale-addresses", Summary: "a pod is known by its address only from the next change of policies on", trait: learnsPodsWithPolicies},
+		{Name: "stale-after-relabel", Summary: "a pod counts by the labels that it was born with", trait: keepsFirstLabels},
 		{Name: "udp-as-tcp", Summary: "a rule for UDP opens TCP", misread: eachPort(as(corev1.ProtocolUDP, corev1.ProtocolTCP))},
 		{Name: "wrong-named-port", Summary: "a named port is what the first pod that has the name takes it for", misread: eachPort(firstNamed)},
 	}
@@ -96,7 +100,7 @@ func (e *engines) works(node string, now time.Duration, sound bool) bool {
 		return node != e.weak()
 	case opensBriefly:
 		return now < e.opens[0] || now >= e.opens[1] || node != e.weak()
-	case none, forgetsConnections, forgetsRemoval, learnsPodsLate, learnsPodsWithPolicies, leaksFirstPacket, leaksOnce, opensUnderLoad:
+	case none, dropsEchoes, forgetsConnections, forgetsRemoval, keepsFirstLabels, learnsPodsLate, learnsPodsWithPolicies, leaksFirstPacket, leaksOnce, opensUnderLoad:
 	}
 	return true
 }
@@ -123,7 +127,7 @@ func (e *engines) slips(p packet) bool {
 		first := !e.slipped[p]
 		e.slipped[p] = true
 		return first
-	case none, forgetsConnections, forgetsRemoval, idlesOnANode, learnsPodsLate, learnsPodsWithPolicies, opensBriefly, opensUnderLoad:
+	case none, dropsEchoes, forgetsConnections, forgetsRemoval, idlesOnANode, keepsFirstLabels, learnsPodsLate, learnsPodsWithPolicies, opensBriefly, opensUnderLoad:
 	}
 	return false
 }

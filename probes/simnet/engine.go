@@ -1,6 +1,7 @@
 package simnet
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -14,7 +15,7 @@ import (
 )
 
 // engines are the policy engines of all nodes. Each takes over a change of
-// policies a little later, and knows a pod before its first instruction.
+// policies or labels a little later, and knows a pod before its first instruction.
 type engines struct {
 	net      *Network
 	policies []policies // in the order of time
@@ -36,8 +37,10 @@ type policies struct {
 
 // pods that run from a time on.
 type pods struct {
-	from time.Duration
-	now  []oracle.Pod
+	from   time.Duration
+	now    []oracle.Pod
+	born   []oracle.Pod // with the labels that they had at first
+	labels bool         // of one of them changed
 }
 
 // edition is what an engine knows: which policies and which pods, and whether it
@@ -61,8 +64,16 @@ func newEngines(n *Network) engines {
 	}
 }
 
-func (e *engines) learnPods(now time.Duration, all []oracle.Pod) {
-	e.pods = append(e.pods, pods{now, all})
+func (e *engines) learnPods(p pods) { e.pods = append(e.pods, p) }
+
+// delay of the engine of a node.
+func (e *engines) delay(node string) time.Duration {
+	late, ok := e.late[node]
+	if !ok {
+		late = cmp.Or(e.net.config.Delay, e.net.draw("engine of "+node, 20*time.Millisecond, 400*time.Millisecond))
+		e.late[node] = late
+	}
+	return late
 }
 
 func (e *engines) apply(now time.Duration, p *networkingv1.NetworkPolicy) {
@@ -98,6 +109,9 @@ func (e *engines) pass(p packet, now time.Duration, sound bool) bool {
 		return true
 	}
 	from, to := e.net.byAddress[p.from.Addr()], e.net.byAddress[p.to.Addr()]
+	if !sound && e.net.config.Defect.trait == dropsEchoes && p.protocol == matrix.ICMP && e.ruling(to.Node, now, sound).oracle != nil {
+		return false
+	}
 	if e.works(from.Node, now, sound) && e.ruling(from.Node, now, sound).decide(p).Egress.Intent == matrix.Deny {
 		return false
 	}
@@ -107,11 +121,7 @@ func (e *engines) pass(p packet, now time.Duration, sound bool) bool {
 // ruling by which a node's engine decides at a time.
 func (e *engines) ruling(node string, now time.Duration, sound bool) *ruling {
 	trait := e.net.config.Defect.trait
-	late, ok := e.late[node]
-	if !ok {
-		late = e.net.draw("engine of "+node, 20*time.Millisecond, 400*time.Millisecond)
-		e.late[node] = late
-	}
+	late := e.delay(node)
 	at := edition{policies: len(e.policies) - 1, pods: len(e.pods) - 1, sound: sound}
 	for at.policies > 0 && e.policies[at.policies].from+late > now {
 		at.policies--
@@ -124,7 +134,7 @@ func (e *engines) ruling(node string, now time.Duration, sound bool) *ruling {
 	case trait == learnsPodsWithPolicies:
 		since = e.policies[at.policies].from
 	}
-	for at.pods > 0 && e.pods[at.pods].from > since {
+	for at.pods > 0 && (e.pods[at.pods].from > since || e.pods[at.pods].labels && e.pods[at.pods].from+late > now) {
 		at.pods--
 	}
 	r, ok := e.rulings[at]
@@ -140,6 +150,9 @@ func (e *engines) rule(at edition) *ruling {
 	r := &ruling{names: map[netip.Addr]matrix.Endpoint{}, decided: map[matrix.Flow]oracle.Decision{}}
 	defect := e.net.config.Defect
 	world := oracle.World{Namespaces: e.net.namespaces, Pods: e.pods[at.pods].now}
+	if !at.sound && defect.trait == keepsFirstLabels {
+		world.Pods = e.pods[at.pods].born
+	}
 	for _, p := range world.Pods {
 		r.names[p.Addresses[0]] = p.Name
 	}

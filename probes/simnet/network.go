@@ -24,7 +24,25 @@ type Config struct {
 	Seed   uint64        // of delays, and of where and when a defect shows
 	Defect Defect        // of its policy engines; the zero value is none
 	Lag    time.Duration // of a line between harness and agent, each way
+	// Delay is how much later every engine takes over a change of policies or
+	// labels; 0 lets the seed draw it for each node.
+	Delay time.Duration
+	// Established is what becomes of a connection whose flow is closed meanwhile.
+	Established Established
+	// Mute are protocols for which no kernel has sockets: SCTP, or ICMP.
+	Mute []matrix.Protocol
 }
+
+// Established is the fate of a connection that is older than the policy that
+// denies it. The zero value keeps it.
+type Established uint8
+
+// The fates.
+const (
+	Kept Established = iota
+	Stalled
+	Reset
+)
 
 // Network is pods on nodes with policies between them. It is safe for
 // concurrent use.
@@ -67,6 +85,7 @@ type Pod struct {
 // pod is one that runs.
 type pod struct {
 	Spec
+	labels  map[string]string // its own, Spec has those that it is born with
 	uid     string
 	address netip.Addr
 	ready   time.Duration // when it becomes so
@@ -117,12 +136,40 @@ func (n *Network) Start(s Spec) error {
 func (n *Network) start(s Spec, ready time.Duration) {
 	n.started++
 	p := &pod{
-		Spec: s, uid: fmt.Sprintf("uid-%d", n.started), ready: ready,
+		Spec: s, labels: s.Labels, uid: fmt.Sprintf("uid-%d", n.started), ready: ready,
 		address: netip.AddrFrom4([4]byte{10, 244, byte(n.started >> 8), byte(n.started)}), //nolint:gosec // a handful of pods
 	}
 	p.agent = newAgent(n, p)
 	n.pods[s.Name], n.byAddress[p.address] = p, p
-	n.engines.learnPods(n.Now(), n.known())
+	n.engines.learnPods(pods{from: n.Now(), now: n.known(), born: n.born()})
+}
+
+// Relabel gives a pod a label, or another value of one. Its replacement, if it
+// dies, has the labels that it was born with.
+func (n *Network) Relabel(name matrix.Endpoint, key, value string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p, ok := n.pods[name]
+	if !ok {
+		return fmt.Errorf("labelling pod %s: there is none", name)
+	}
+	labels := map[string]string{key: value}
+	for k, v := range p.labels {
+		if k != key {
+			labels[k] = v
+		}
+	}
+	p.labels = labels
+	n.engines.learnPods(pods{from: n.Now(), now: n.known(), born: n.born(), labels: true})
+	return nil
+}
+
+// Delay is how much later the engine of a node takes over a change of policies
+// or labels.
+func (n *Network) Delay(node string) time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.engines.delay(node)
 }
 
 // known lists the pods in order, as the oracle takes them.
@@ -131,8 +178,17 @@ func (n *Network) known() []oracle.Pod {
 	for _, name := range slices.Sorted(maps.Keys(n.pods)) {
 		p := n.pods[name]
 		all = append(all, oracle.Pod{
-			Name: p.Name, Workload: p.Workload, Labels: p.Labels, Ports: p.Ports, Node: p.Node, Addresses: []netip.Addr{p.address},
+			Name: p.Name, Workload: p.Workload, Labels: p.labels, Ports: p.Ports, Node: p.Node, Addresses: []netip.Addr{p.address},
 		})
+	}
+	return all
+}
+
+// born lists the same pods with the labels that they had at first.
+func (n *Network) born() []oracle.Pod {
+	all := n.known()
+	for i := range all {
+		all[i].Labels = n.pods[all[i].Name].Labels
 	}
 	return all
 }
@@ -149,7 +205,7 @@ func (n *Network) kill(name matrix.Endpoint) error {
 	close(p.agent.gone)
 	delete(n.pods, name)
 	delete(n.byAddress, p.address)
-	n.engines.learnPods(n.Now(), n.known())
+	n.engines.learnPods(pods{from: n.Now(), now: n.known(), born: n.born()})
 	n.engines.podDied(n.Now())
 	back := n.draw("back "+p.uid, 300*time.Millisecond, 2*time.Second)
 	n.timers = append(n.timers, time.AfterFunc(back, func() {

@@ -84,14 +84,11 @@ func (s *sampler) run(a *agent) {
 
 // take one sample.
 func (s *sampler) take(a *agent, i int, t wire.Target) {
-	now := a.net.Now()
-	r := wire.Run{Outcome: matrix.TimedOut, Denial: matrix.Dropped, Count: 1, First: now, Last: now, End: now + silence}
-	p, f, who, err := a.dial(t)
-	if o, denial := outcome(p, f, who, t.PeerUID); o != matrix.Unknown {
-		r.Outcome, r.Denial, r.End = o, denial, now+a.net.delay(p)
-	}
-	if err != nil {
-		r.Outcome, r.Denial, r.Detail, r.End = matrix.LocalError, matrix.DenialUnknown, err.Error(), now
+	var r wire.Run
+	if t.Held {
+		r = s.ask(a, i, t)
+	} else {
+		r = fresh(a, t)
 	}
 	series := &s.series[i]
 	series.Scheduled++
@@ -103,4 +100,38 @@ func (s *sampler) take(a *agent, i int, t wire.Target) {
 		return
 	}
 	series.Runs = append(series.Runs, r)
+}
+
+// fresh is a sample of a connection, or datagram, of its own.
+func fresh(a *agent, t wire.Target) wire.Run {
+	now := a.net.Now()
+	r := wire.Run{Outcome: matrix.TimedOut, Denial: matrix.Dropped, Count: 1, First: now, Last: now, End: now + silence}
+	p, f, who, err := a.dial(t)
+	if o, denial := outcome(p, f, who, t.PeerUID); o != matrix.Unknown {
+		r.Outcome, r.Denial, r.End = o, denial, now+a.net.delay(p)
+	}
+	if err != nil {
+		r.Outcome, r.Denial, r.Detail, r.End = matrix.LocalError, matrix.DenialUnknown, err.Error(), now
+	}
+	return r
+}
+
+// ask over the connection that the first sample made. While its flow is closed
+// it fares as the network has it; one that never stood, or was reset, stays so.
+func (s *sampler) ask(a *agent, i int, t wire.Target) wire.Run {
+	r := fresh(a, t)
+	runs := s.series[i].Runs
+	if len(runs) == 0 || r.Outcome == matrix.Connected && runs[len(runs)-1].Outcome == matrix.Connected {
+		return r
+	}
+	last := runs[len(runs)-1]
+	switch {
+	case last.Outcome == matrix.Refused || runs[0].Outcome != matrix.Connected:
+		r.Outcome, r.Denial = last.Outcome, last.Denial
+	case a.net.config.Established == Kept:
+		r.Outcome, r.Denial, r.End = matrix.Connected, matrix.DenialUnknown, r.First
+	case a.net.config.Established == Reset:
+		r.Outcome, r.Denial, r.End = matrix.Refused, matrix.Reset, r.First
+	}
+	return r
 }

@@ -13,7 +13,7 @@ import (
 
 // Version of this protocol. Harness and agent must agree, because the agent is
 // built from the harness's own source.
-const Version = 3
+const Version = 4
 
 // SocketName is the abstract unix socket of a pod's agent. Pods in the network
 // of one node share such names.
@@ -25,6 +25,25 @@ const (
 	NoSCTP = "sctp not supported by this kernel"
 	NoEcho = "icmp echo not allowed to the agent: net.ipv4.ping_group_range leaves its group out"
 )
+
+// Unspoken reports that the sender of a sample cannot speak its protocol at all,
+// so that to ask again is of no use.
+func Unspoken(s matrix.Sample) bool {
+	return s.Outcome == matrix.LocalError && (s.Detail == NoSCTP || s.Detail == NoEcho)
+}
+
+// Unlogged says what of a protocol no receiver can log, "" for nothing: that the
+// receipts do not have it proves nothing then.
+func Unlogged(p matrix.Protocol) string {
+	switch p {
+	case matrix.ICMP:
+		return "no receiver logs echo requests, so a lost reply looks the same"
+	case matrix.SCTP:
+		return "no receiver logs the first packets of SCTP, so a lost answer looks the same"
+	case matrix.TCP, matrix.UDP:
+	}
+	return ""
+}
 
 // The environment from which an agent learns who it is and what to do.
 const (
@@ -100,6 +119,11 @@ type Target struct {
 	// PeerUID is the pod UID that must answer; a comma separates several (a
 	// Service). ICMP has none: whoever has the address answers.
 	PeerUID string `json:"peerUID"`
+	// Held is for samplers and TCP: one connection is made before the first sample
+	// and kept, and every sample is a question over it. What becomes of a flow that
+	// a change of policies finds established is seen so. A connection that ended is
+	// not made anew.
+	Held bool `json:"held,omitempty"`
 }
 
 // Batch asks for one Sample per target. All targets are in flight at once, up

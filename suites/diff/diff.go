@@ -36,7 +36,7 @@ type Version struct {
 // Flip is flows that are decided otherwise: from each sender to each receiver on
 // each port, apart from a pod to itself. An address outside of the cluster is
 // "world/BLOCK", and stands for what is in the block and in no narrower one that
-// a policy names. A pod that no file holds is named as outside.Pods does.
+// a policy names. A pod that no file holds is named as outside.AllPods does.
 type Flip struct {
 	From, To      []matrix.Endpoint // in order
 	Ports         []Port            // in order
@@ -51,8 +51,13 @@ type Flip struct {
 type Port struct {
 	Protocol matrix.Protocol `json:"protocol"`
 	Port     uint16          `json:"port"`
-	Family   matrix.Family   `json:"family,omitempty"`
-	Canary   bool            `json:"canary,omitempty"` // it stands for all that nobody declares
+	// Last is that of a range which begins with Port and is decided alike; 0 where the
+	// receiver declares the port, and where it is the canary.
+	Last   uint16        `json:"last,omitempty"`
+	Family matrix.Family `json:"family,omitempty"`
+	// Canary stands for all ports of the protocol that the receiver does not declare,
+	// but for those that policies decide otherwise.
+	Canary bool `json:"canary,omitempty"`
 }
 
 // Change is what decides one direction, before and after.
@@ -139,10 +144,6 @@ func Of(before, after *plan.Plan) (Diff, error) {
 	}
 	families := familiesOf(before, after)
 	strangers, pods := strangersTo(before, after, families)
-	ports := union(portsOf(before), portsOf(after))
-	for _, s := range strangers {
-		ports = union(ports, s.ports)
-	}
 	was, err := peopled(before, pods)
 	if err != nil {
 		return d, err
@@ -151,14 +152,16 @@ func Of(before, after *plan.Plan) (Diff, error) {
 	if err != nil {
 		return d, err
 	}
+	ports := spaceOf(was, is, strangers)
 	b, a := newTable(was, families, ports, strangers), newTable(is, families, ports, strangers)
 	d.Added, d.Removed = a.without(b), b.without(a)
 	if before == nil || after == nil {
 		return d, nil
 	}
 	c := comparison{
-		before: b, after: a, families: families, strangers: strangers,
-		wide: len(before.World.ClusterPolicies)+len(after.World.ClusterPolicies) > 0,
+		before: b, after: a, families: families, strangers: strangers, space: ports,
+		stated: after.Scenario.Expect.Snapshot,
+		wide:   len(before.World.ClusterPolicies)+len(after.World.ClusterPolicies) > 0,
 	}
 	c.compare()
 	d.Compared, d.Outside, d.Flips = c.compared, c.outside, c.fold()
@@ -255,16 +258,18 @@ func order(a, b Flip) int {
 	}
 	return cmp.Or(
 		cmp.Compare(weight(a), weight(b)), slices.Compare(a.From, b.From), slices.Compare(a.To, b.To),
-		slices.CompareFunc(a.Ports, b.Ports, Port.compare), cmp.Compare(a.Before, b.Before),
+		slices.CompareFunc(a.Ports, b.Ports, Port.Compare), cmp.Compare(a.Before, b.Before),
 	)
 }
 
-func (p Port) compare(q Port) int {
+// Compare puts ports in the order of a Flip: by number, and those that stand for
+// all others last.
+func (p Port) Compare(q Port) int {
 	canary := func(p Port) int {
 		if p.Canary {
 			return 1
 		}
 		return 0
 	}
-	return cmp.Or(cmp.Compare(canary(p), canary(q)), cmp.Compare(p.Port, q.Port), cmp.Compare(p.Protocol, q.Protocol), cmp.Compare(p.Family, q.Family))
+	return cmp.Or(cmp.Compare(canary(p), canary(q)), cmp.Compare(p.Port, q.Port), cmp.Compare(p.Last, q.Last), cmp.Compare(p.Protocol, q.Protocol), cmp.Compare(p.Family, q.Family))
 }

@@ -74,6 +74,9 @@ func lines(d diff.Diff) string {
 		var ports []string
 		for _, p := range f.Ports {
 			port := fmt.Sprintf("%s/%d", p.Protocol, p.Port)
+			if p.Last > p.Port {
+				port += fmt.Sprintf("-%d", p.Last)
+			}
 			if p.Canary {
 				port = p.Protocol.String() + "/any"
 			}
@@ -118,6 +121,12 @@ func TestFlips(t *testing.T) {
 				"opened shop/job-0 > shop/db-0 TCP/5432 TCP/any UDP/any: 3",
 		},
 		{
+			"a range is opened by a rule of its own",
+			shop(t, "", policy("{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 5432}]}")),
+			shop(t, "", policy("{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 9000, endPort: 9100}]}")+"  - from: [{podSelector: {matchLabels: {app: web}}}]\n"),
+			"opened shop/web-* > shop/db-0 TCP/9000-9100: 2\nopened shop/web-* > shop/db-0 TCP/any UDP/any: 4",
+		},
+		{
 			"a block is opened, but for its beginning and its end",
 			shop(t, "", closed), shop(t, "", closed, strings.ReplaceAll(policy("from: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.0.0.0/16, 10.255.0.0/16]}}]"), "app: db", "app: web")),
 			"opened world/10.0.0.0/8 > shop/web-* TCP/8080 TCP/any UDP/any: 6\n" +
@@ -126,11 +135,23 @@ func TestFlips(t *testing.T) {
 		{
 			"a range of ports gets a hole", shop(t, "", egress("[{ports: [{port: 8000, endPort: 9000}]}]")),
 			shop(t, "", egress("[{ports: [{port: 8000, endPort: 8500}, {port: 8600, endPort: 9000}]}]")),
-			"closed shop/db-0 > elsewhere/any world/0.0.0.0/0 TCP/8501: 2",
+			"closed shop/db-0 > elsewhere/any other/spy-* shop/job-0 shop/web-* world/0.0.0.0/0 TCP/8501-8599: 7",
 		},
 		{
 			"SCTP is forgotten", shop(t, "", egress("[{}]")), shop(t, "", egress("[{ports: [{protocol: TCP}, {protocol: UDP}]}]")),
-			"closed shop/db-0 > elsewhere/any world/0.0.0.0/0 SCTP/any: 2",
+			"closed shop/db-0 > elsewhere/any other/spy-* shop/job-0 shop/web-* world/0.0.0.0/0 SCTP/any: 7",
+		},
+		{
+			"a port that nobody declares is opened, among others by a namespace",
+			shop(t, "", closed), shop(t, "", closed, strings.ReplaceAll(policy("{from: [{podSelector: {}}], ports: [{port: 9000, endPort: 9999}]}"), "app: db", "app: web"),
+				strings.NewReplacer("app: db", "app: job", "name: db", "name: job").Replace(egress("[{to: [{podSelector: {}}], ports: [{port: 9999}]}]"))),
+			"opened shop/job-0 > shop/web-* TCP/9999: 2",
+		},
+		{
+			"a guard closes a range in which a port is declared",
+			shop(t, ""), shop(t, "", strings.ReplaceAll(guard("Deny", "{}"), "{}}]}]", "{}}], protocols: [{tcp: {destinationPort: {range: {start: 8000, end: 9000}}}}]}]")),
+			"closed elsewhere/any other/spy-* shop/* > shop/db-0 shop/job-0 TCP/8000-9000: 12\n" +
+				"closed elsewhere/any other/spy-* shop/* > shop/web-* TCP/8000-8079 TCP/8080 TCP/8081-9000: 36",
 		},
 		{
 			"all is closed, to the world and from it too", shop(t, ""), shop(t, "", closed),
@@ -253,6 +274,18 @@ func TestOutsidePods(t *testing.T) {
 			shop(t, "", policy("{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 5432}]}")),
 			shop(t, "", policy("{from: [{namespaceSelector: {}, podSelector: {matchLabels: {app: web}}}], ports: [{port: 5432}]}")),
 			"opened elsewhere/app=web > shop/db-0 TCP/5432: 1",
+		},
+		{
+			"another pod of a namespace that is held in part is let in",
+			shop(t, "", policy("{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: other}}, podSelector: {matchLabels: {app: spy}}}], ports: [{port: 5432}]}")),
+			shop(t, "", policy("{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: other}}}], ports: [{port: 5432}]}")),
+			"opened other/any > shop/db-0 TCP/5432: 1",
+		},
+		{
+			"one that no file holds, of its own namespace",
+			shop(t, "", policy("{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 5432}]}")),
+			shop(t, "", policy("{from: [{podSelector: {matchExpressions: [{key: app, operator: In, values: [web, tool]}]}}], ports: [{port: 5432}]}")),
+			"opened shop/app=tool > shop/db-0 TCP/5432: 1",
 		},
 		{
 			"its own namespace is named by a label that others may have",

@@ -7,6 +7,7 @@ import (
 
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/oracle"
+	"github.com/segtest/segtest/probes/outside"
 )
 
 // comparison asks each version about one flow of all that both decide alike.
@@ -14,6 +15,8 @@ type comparison struct {
 	before, after table
 	families      []matrix.Family // that either version asks in
 	strangers     []stranger
+	space         *space
+	stated        bool  // the scenario may tell ports apart that no policy does
 	wide          bool  // policies have a say between strangers
 	later         []int // by seat of before: the seat of after, -1 where that has none
 	compared      int
@@ -23,9 +26,10 @@ type comparison struct {
 
 // group is endpoints that neither version tells apart.
 type group struct {
-	seats    []int     // of before, in order
-	stranger *stranger // the only member
-	ports    []Port    // on which a member is asked by others, without family
+	seats    []int           // of before, in order
+	stranger *stranger       // the only member
+	ports    []Port          // that a member declares, without family
+	free     []outside.Tract // those that it does not
 }
 
 func (c *comparison) compare() {
@@ -51,13 +55,15 @@ func (c *comparison) groups() (senders, receivers []group) {
 	pods := c.before.plan.Pods()
 	sent, got := make([]strings.Builder, len(pods)), make([]strings.Builder, len(pods))
 	for _, family := range c.families {
-		b, a := c.before.grids[family], c.after.grids[family]
-		fromB, toB := b.Groups()
-		fromA, toA := a.Groups()
-		for i := range pods {
-			if k := c.later[i]; k >= 0 {
-				fmt.Fprintf(&sent[i], "%d %d ", fromB[i], fromA[k])
-				fmt.Fprintf(&got[i], "%d %d ", toB[i], toA[k])
+		for n := range c.space.sheets {
+			b, a := c.before.answers[family][n], c.after.answers[family][n]
+			fromB, toB := b.groups(len(c.before.seats))
+			fromA, toA := a.groups(len(c.after.seats))
+			for i := range pods {
+				if k := c.later[i]; k >= 0 {
+					fmt.Fprintf(&sent[i], "%v %v ", fromB[i], fromA[k])
+					fmt.Fprintf(&got[i], "%v %v ", toB[i], toA[k])
+				}
 			}
 		}
 	}
@@ -74,8 +80,15 @@ func (c *comparison) groups() (senders, receivers []group) {
 			senders = append(senders, one)
 		}
 	}
+	known := map[string][]outside.Tract{}
 	for i := range receivers {
-		receivers[i].ports = c.ports(receivers[i])
+		r := &receivers[i]
+		r.ports = c.ports(*r)
+		key := fmt.Sprint(r.ports)
+		if _, ok := known[key]; !ok {
+			known[key] = c.space.free(r.ports)
+		}
+		r.free = known[key]
 	}
 	return senders, receivers
 }
@@ -100,22 +113,21 @@ func (c *comparison) gather(keys []strings.Builder) []group {
 	return groups
 }
 
-// ports that either version asks the members of a group on.
+// ports that the members of a group declare in either version.
 func (c *comparison) ports(g group) []Port {
 	var all []Port
 	for _, t := range []*table{&c.before, &c.after} {
 		var list []oracle.Port
 		if g.stranger == nil {
-			list = t.questions.Ports("", c.before.seats[g.seats[0]])
+			list = declared(t.plan, t.questions, c.before.seats[g.seats[0]])
 		} else {
 			list = g.stranger.ports
 		}
 		for _, p := range list {
-			canary := p.Port == c.before.plan.Scenario.Canary || p.Port == c.after.plan.Scenario.Canary
-			all = append(all, Port{Protocol: p.Protocol, Port: p.Port, Canary: canary})
+			all = append(all, Port{Protocol: p.Protocol, Port: p.Port})
 		}
 	}
-	slices.SortFunc(all, Port.compare)
+	slices.SortFunc(all, Port.Compare)
 	return slices.Compact(all)
 }
 
@@ -126,14 +138,11 @@ func (c *comparison) pair(from, to group) {
 		return
 	}
 	for _, family := range c.familiesBetween(from, to) {
-		before, after := c.before.grids[family], c.after.grids[family]
-		for _, p := range to.ports {
-			p.Family = family
-			k := c.before.ports[oracle.Port{Protocol: p.Protocol, Port: p.Port}] // the same in both
+		for _, p := range c.asked(a, b, to, family) {
 			if c.compared += n; from.stranger != nil || to.stranger != nil {
 				c.outside += n
 			}
-			if before.At(a, b, k).Intent != after.At(c.later[a], c.later[b], k).Intent {
+			if c.answer(a, b, p).flips() {
 				c.flips = append(c.flips, c.flip(a, b, p, from, to, n))
 			}
 		}
@@ -184,7 +193,7 @@ func distinct(from, to []int) (a, b, n int) {
 // flip of the flows between two groups on a port, of which that from a to b is
 // one.
 func (c *comparison) flip(a, b int, p Port, from, to group, n int) Flip {
-	f := matrix.Flow{From: c.before.seats[a], To: c.before.seats[b], Protocol: p.Protocol, Port: p.Port, Family: p.Family}
+	f := c.flow(a, b, p)
 	before, after := c.before.plan.Oracle.Decide(f), c.after.plan.Oracle.Decide(f)
 	flip := Flip{
 		From: c.names(from), To: c.names(to), Ports: []Port{p}, Count: n,
@@ -224,7 +233,7 @@ func (c *comparison) names(g group) []matrix.Endpoint {
 func (c *comparison) fold() []Flip {
 	all := merge(c.flips, func(f *Flip) string { return fmt.Sprint(f.From, f.To) }, func(into *Flip, f Flip) {
 		into.Ports = append(slices.Clip(into.Ports), f.Ports...)
-		slices.SortFunc(into.Ports, Port.compare)
+		slices.SortFunc(into.Ports, Port.Compare)
 	})
 	all = merge(all, func(f *Flip) string { return fmt.Sprint(f.To, f.Ports) }, joinEnds)
 	all = merge(all, func(f *Flip) string { return fmt.Sprint(f.From, f.Ports) }, joinEnds)

@@ -43,12 +43,12 @@ type table struct {
 	questions *scenario.Questions
 	seats     []matrix.Endpoint // pods, then strangers
 	at        map[matrix.Endpoint]int
-	ports     map[oracle.Port]int
-	grids     map[matrix.Family]*oracle.Grid
+	space     *space
+	answers   map[matrix.Family][]answers // by sheet of the space
 }
 
-func newTable(p *plan.Plan, families []matrix.Family, ports []oracle.Port, strangers []stranger) table {
-	t := table{plan: p, at: map[matrix.Endpoint]int{}, ports: map[oracle.Port]int{}, grids: map[matrix.Family]*oracle.Grid{}}
+func newTable(p *plan.Plan, families []matrix.Family, ports *space, strangers []stranger) table {
+	t := table{plan: p, at: map[matrix.Endpoint]int{}, space: ports, answers: map[matrix.Family][]answers{}}
 	if p == nil {
 		return t
 	}
@@ -60,26 +60,104 @@ func newTable(p *plan.Plan, families []matrix.Family, ports []oracle.Port, stran
 	for i, e := range t.seats {
 		t.at[e] = i
 	}
-	for i, port := range ports {
-		t.ports[port] = i
-	}
 	for _, family := range families {
-		t.grids[family] = p.Oracle.Grid(t.seats, t.seats, ports, family)
+		for _, s := range ports.sheets {
+			t.answers[family] = append(t.answers[family], t.ask(s, family))
+		}
 	}
 	return t
 }
 
-// intent of a flow between seats on one of the ports.
-func (t *table) intent(f matrix.Flow) matrix.Intent {
-	return t.grids[f.Family].At(t.at[f.From], t.at[f.To], t.ports[oracle.Port{Protocol: f.Protocol, Port: f.Port}]).Intent
+// answers of one version to a sheet: of those who are asked by all, and of all by
+// those who ask.
+type answers struct {
+	inward, outward *oracle.Grid // nil where there is nobody
+	to, from        []int        // by seat: its position there; -1 for none
 }
 
-// between are the flows from one pod to another.
+func (t *table) ask(s sheet, family matrix.Family) answers {
+	out := answers{to: make([]int, len(t.seats)), from: make([]int, len(t.seats))}
+	var from, to []matrix.Endpoint
+	for i, e := range t.seats {
+		out.to[i], out.from[i] = -1, -1
+		if s.to == nil || s.to[e] {
+			out.to[i] = len(to)
+			to = append(to, e)
+		}
+		if s.from[e] {
+			out.from[i] = len(from)
+			from = append(from, e)
+		}
+	}
+	if len(to) > 0 {
+		out.inward = t.plan.Oracle.Grid(t.seats, to, s.ports, family)
+	}
+	if len(from) > 0 {
+		out.outward = t.plan.Oracle.Grid(from, t.seats, s.ports, family)
+	}
+	return out
+}
+
+// groups numbers the seats as senders and as receivers: those with the same
+// numbers get the same answers.
+func (a answers) groups(seats int) (from, to [][2]int) {
+	from, to = make([][2]int, seats), make([][2]int, seats)
+	put := func(g *oracle.Grid, n int) {
+		if g == nil {
+			return
+		}
+		senders, receivers := g.Groups()
+		for i := range seats {
+			s, r := i, i
+			if n == 0 {
+				r = a.to[i]
+			} else {
+				s = a.from[i]
+			}
+			if s >= 0 {
+				from[i][n] = 1 + senders[s]
+			}
+			if r >= 0 {
+				to[i][n] = 1 + receivers[r]
+			}
+		}
+	}
+	put(a.inward, 0)
+	put(a.outward, 1)
+	return from, to
+}
+
+// decision from one seat to another.
+func (t *table) decision(from, to int, p oracle.Port, family matrix.Family) *oracle.Decision {
+	all := t.answers[family]
+	at := t.space.at[t.space.tract(p).Class]
+	switch a := all[at.sheet]; {
+	case a.to[to] >= 0:
+		return a.inward.At(from, a.to[to], at.port)
+	case a.from[from] >= 0:
+		return a.outward.At(a.from[from], to, at.port)
+	}
+	common := t.space.tract(t.space.common[p.Protocol]).Class
+	return all[0].inward.At(from, to, t.space.at[common].port)
+}
+
+// intent of a flow between seats.
+func (t *table) intent(f matrix.Flow) matrix.Intent {
+	return t.decision(t.at[f.From], t.at[f.To], oracle.Port{Protocol: f.Protocol, Port: f.Port}, f.Family).Intent
+}
+
+// between are the flows from one pod to another, pings left out.
 func (t *table) between(from, to matrix.Endpoint) iter.Seq[matrix.Flow] {
 	if from == to {
 		return func(func(matrix.Flow) bool) {}
 	}
-	return t.plan.Between(from, to)
+	return func(yield func(matrix.Flow) bool) {
+		for f := range t.plan.Between(from, to) {
+			if f.Protocol.HasPorts() && !yield(f) {
+				return
+			}
+		}
+	}
 }
 
 // without are the pods that the other version has not, by workload.
@@ -140,29 +218,7 @@ func familiesOf(plans ...*plan.Plan) []matrix.Family {
 	return slices.Compact(all)
 }
 
-// portsOf all questions of a version, without names.
-func portsOf(p *plan.Plan) []oracle.Port {
-	if p == nil {
-		return nil
-	}
-	questions := p.Scenario.Questions()
-	var ports []oracle.Port
-	for _, pod := range p.Pods() {
-		ports = append(ports, questions.Ports("", pod)...)
-	}
-	return ports
+// declared ports of a pod, apart from the canary's.
+func declared(p *plan.Plan, questions *scenario.Questions, pod matrix.Endpoint) []oracle.Port {
+	return slices.DeleteFunc(slices.Clone(questions.Ports("", pod)), func(q oracle.Port) bool { return q.Port == p.Scenario.Canary })
 }
-
-// union of lists, without doubles and in order.
-func union(lists ...[]oracle.Port) []oracle.Port {
-	var all []oracle.Port
-	for _, list := range lists {
-		for _, p := range list {
-			all = append(all, oracle.Port{Protocol: p.Protocol, Port: p.Port})
-		}
-	}
-	slices.SortFunc(all, func(p, q oracle.Port) int { return asked(p).compare(asked(q)) })
-	return slices.Compact(all)
-}
-
-func asked(p oracle.Port) Port { return Port{Protocol: p.Protocol, Port: p.Port} }

@@ -2,7 +2,6 @@ package diff
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/oracle"
@@ -16,7 +15,7 @@ type stranger struct {
 	endpoint matrix.Endpoint // as the oracle knows it
 	name     matrix.Endpoint // as people read it
 	block    *outside.Block  // nil for a pod
-	ports    []oracle.Port   // on which it is asked
+	ports    []oracle.Port   // that it declares
 	like     matrix.Endpoint // it is another one like that, who alone asks it
 }
 
@@ -24,20 +23,17 @@ type stranger struct {
 // version. The pods are to be added to the worlds.
 func strangersTo(before, after *plan.Plan, families []matrix.Family) ([]stranger, []outside.Pod) {
 	var worlds []oracle.World
-	var canaries []uint16
 	for _, p := range []*plan.Plan{before, after} {
 		if p != nil {
-			worlds, canaries = append(worlds, p.World), append(canaries, p.Scenario.Canary)
+			worlds = append(worlds, p.World)
 		}
 	}
-	ports := outside.Ports(canaries, worlds...)
-	pods := outside.Pods(worlds...)
+	pods := outside.AllPods(worlds...)
 	var all []stranger
 	for _, p := range pods {
-		served := slices.Concat(ports, p.Ports)
-		all = append(all, stranger{endpoint: p.Name, name: p.Name, ports: served})
+		all = append(all, stranger{endpoint: p.Name, name: p.Name, ports: p.Ports})
 		if p.Other.Name != "" {
-			all = append(all, stranger{endpoint: p.Other.Name, name: p.Other.Name, ports: served, like: p.Name})
+			all = append(all, stranger{endpoint: p.Other.Name, name: p.Other.Name, ports: p.Ports, like: p.Name})
 		}
 	}
 	for _, p := range []*plan.Plan{before, after} {
@@ -46,7 +42,7 @@ func strangersTo(before, after *plan.Plan, families []matrix.Family) ([]stranger
 		}
 	}
 	for _, b := range outside.Blocks(families, worlds...) {
-		all = append(all, stranger{endpoint: b.Endpoint(), name: b.Name(), block: &b, ports: ports})
+		all = append(all, stranger{endpoint: b.Endpoint(), name: b.Name(), block: &b})
 	}
 	return all, pods
 }

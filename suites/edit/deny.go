@@ -238,6 +238,9 @@ func keep(p *plan.Plan, aim Aim, subject matrix.Endpoint, d direction) kept {
 		k, whole := keeping{workload: pod.Workload, pod: pod.Name}, true
 		seen := map[oracle.Port]bool{}
 		for f := range p.Between(from, to) {
+			if !f.Protocol.HasPorts() { // no rule can keep it
+				continue
+			}
 			declared, computed := p.Expect(f).Intent, p.Oracle.Decide(f).Intent
 			if slices.Contains(aim.Flows, f) || declared == matrix.Deny || declared == matrix.Unstated && computed != matrix.Allow {
 				whole = false
@@ -280,7 +283,7 @@ func (k kept) by(p *plan.Plan, n network, rule int, subject matrix.Endpoint) kep
 			from, to = subject, one.pod
 		}
 		for f := range p.Between(from, to) {
-			if p.Expect(f).Intent != matrix.Deny && !p.Scenario.IsCanary(f) && admits(f) {
+			if f.Protocol.HasPorts() && p.Expect(f).Intent != matrix.Deny && !p.Scenario.IsCanary(f) && admits(f) {
 				return false
 			}
 		}

@@ -6,6 +6,7 @@ package edit
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/oracle"
@@ -30,7 +31,7 @@ type Edit struct {
 	// Caveat is what the edit does to what no scenario knows; "" where it does
 	// nothing.
 	Caveat string
-	toll   int // how much the caveat weighs
+	toll   int // how much the caveat weighs, or that a default deny is none any more
 }
 
 // Line of an edit, in YAML: Op is ' ' for one that stays, '+' or '-'.
@@ -52,7 +53,7 @@ func (e Edit) lines(op byte) int {
 	return n
 }
 
-// Remedy is edits that together reach the aim. No flow that is declared becomes
+// Remedy is edits that together reach the aim. No flow that is as declared becomes
 // other than declared by them.
 type Remedy struct {
 	Edits []Edit
@@ -60,6 +61,10 @@ type Remedy struct {
 	// Side are flows of which nothing is declared and that change too, in order;
 	// ports that nobody declares and that close do not count.
 	Side []plan.Change
+	// Wrong are flows that are not as declared, change, and are not so then either,
+	// in order.
+	Wrong []plan.Change
+	Mends int // flows that become as declared, too
 	// Opens are flows to and from what the scenario does not hold that open too, in
 	// order; names are those of outside.Pods and outside.Blocks.
 	Opens []plan.Change
@@ -95,26 +100,21 @@ func Smallest(ctx context.Context, p *plan.Plan, aim Aim) (Result, error) {
 	}
 	var best *state
 	for _, directions := range paths {
-		for _, better := range []func(a, b *state) int{(*state).compare, (*state).nearer} {
-			found, err := s.path(ctx, directions, better)
-			if err != nil {
-				return Result{}, err
-			}
-			if found == nil {
-				continue
-			}
-			if best == nil || found.compare(best) < 0 {
-				best = found
-			}
-			if len(found.edits) == 1 {
-				break // the other order would find the same
-			}
+		found, err := s.along(ctx, directions)
+		if err != nil {
+			return Result{}, err
+		}
+		if found != nil && (best == nil || found.compare(best) < 0) {
+			best = found
 		}
 	}
 	if best == nil {
 		return Result{Tried: s.tried, Nearest: s.nearest}, nil
 	}
-	remedy := &Remedy{Edits: best.edits, Size: best.lines('+') + best.lines('-'), Side: best.side, Opens: best.opens, World: best.plan.World}
+	remedy := &Remedy{
+		Edits: best.edits, Size: best.lines('+') + best.lines('-'), Side: best.side, Wrong: best.wrong, Mends: best.mends, Opens: best.opens,
+		World: best.plan.World,
+	}
 	return Result{Remedy: remedy, Tried: s.tried}, nil
 }
 
@@ -128,28 +128,52 @@ type search struct {
 	before    map[scope]*plan.Answers
 }
 
+// along is the best way in some directions: one that looks for what changes least
+// at each step, or one that looks for the aim; nil where there is none.
+func (s *search) along(ctx context.Context, directions []direction) (*state, error) {
+	start := &state{plan: s.plan}
+	var best *state
+	for _, better := range []func(a, b *state) int{(*state).compare, (*state).nearer} {
+		found, err := s.path(ctx, start, directions, better)
+		if err != nil {
+			return nil, err
+		}
+		if found == nil {
+			continue
+		}
+		if best == nil || found.compare(best) < 0 {
+			best = found
+		}
+		if len(found.edits) == 1 {
+			break // the other order would find the same
+		}
+	}
+	return best, nil
+}
+
 // path makes edit after edit in some directions, each time the one that better
 // prefers, until the aim is reached; nil where no edit comes nearer to it.
-func (s *search) path(ctx context.Context, directions []direction, better func(a, b *state) int) (*state, error) {
-	at := &state{plan: s.plan}
+func (s *search) path(ctx context.Context, at *state, directions []direction, better func(a, b *state) int) (*state, error) {
 	for range maxSteps {
 		f, d, n := missing(at.plan, s.aim, directions)
 		if n == 0 {
 			return at, nil
 		}
-		var best *state
-		for _, c := range narrowFirst(at.plan.World, candidates(at.plan, s.aim, f, d)) {
-			if err := ctx.Err(); err != nil {
-				return nil, fmt.Errorf("searching an edit: %w", err)
-			}
-			if next := s.try(at, c, directions, n); next != nil && (best == nil || better(next, best) < 0) {
-				best = next
+		if at.next == nil {
+			at.next = []*state{}
+			for _, c := range narrowFirst(at.plan.World, candidates(at.plan, s.aim, f, d)) {
+				if err := ctx.Err(); err != nil {
+					return nil, fmt.Errorf("searching an edit: %w", err)
+				}
+				if next := s.try(at, c, directions, n); next != nil {
+					at.next = append(at.next, next)
+				}
 			}
 		}
-		if best == nil {
-			return nil, nil //nolint:nilnil // no way is an answer
+		if len(at.next) == 0 {
+			break
 		}
-		at = best
+		at = slices.MinFunc(at.next, better)
 	}
-	return nil, nil //nolint:nilnil // likewise
+	return nil, nil //nolint:nilnil // no way is an answer
 }

@@ -124,11 +124,15 @@ func (n network) replaced(what string, i int, r rule) change {
 
 // appended adds a rule at the end.
 func (n network) appended(r rule) change {
-	return n.change(Edit{
+	c := n.change(Edit{
 		What:   fmt.Sprintf("add an %s rule to NetworkPolicy %s", n.direction, n.Key()),
 		Origin: n.originOf(len(n.rules()) - 1),
 		Diff:   difference(nil, text([]any{r.written(n.direction)})),
 	}, n.with(append(n.rules(), r), n.origins()))
+	if s := n.Spec.PodSelector; len(n.rules()) == 0 && len(s.MatchLabels)+len(s.MatchExpressions) == 0 {
+		c.toll = 1 // what denies all by default is to be read as that tomorrow, too
+	}
+	return c
 }
 
 // removed takes a rule away.

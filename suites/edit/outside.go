@@ -18,24 +18,23 @@ type strangers struct {
 	names  []matrix.Endpoint                   // of all of them, as the oracle knows them
 	known  map[matrix.Endpoint]matrix.Endpoint // how people read these names
 	ports  []oracle.Port                       // on which anybody is asked
-	asked  map[flowEnd]bool                    // who is asked on which of them
+	asked  map[matrix.Endpoint][]int           // on which of them, by who is asked; "" is any stranger
 	before *oracle.Oracle                      // of the plan as it is, which knows them
 }
 
-// flowEnd is who is asked, "" for any stranger, and on which port.
-type flowEnd struct {
-	to   matrix.Endpoint
-	port oracle.Port
-}
-
 func strangersTo(p *plan.Plan, aim Aim) (*strangers, error) {
-	s := &strangers{pods: outside.Pods(p.World), known: map[matrix.Endpoint]matrix.Endpoint{}, asked: map[flowEnd]bool{}}
-	seen := map[oracle.Port]bool{}
+	s := &strangers{pods: outside.Pods(p.World), known: map[matrix.Endpoint]matrix.Endpoint{}, asked: map[matrix.Endpoint][]int{}}
+	at := map[oracle.Port]int{}
 	ask := func(to matrix.Endpoint, protocol matrix.Protocol, port uint16) {
 		q := oracle.Port{Protocol: protocol, Port: port}
-		if s.asked[flowEnd{to, q}] = true; !seen[q] {
-			seen[q] = true
+		i, known := at[q]
+		if !known {
+			i = len(s.ports)
+			at[q] = i
 			s.ports = append(s.ports, q)
+		}
+		if !slices.Contains(s.asked[to], i) {
+			s.asked[to] = append(s.asked[to], i)
 		}
 	}
 	add := func(e, name matrix.Endpoint) { s.names, s.known[e] = append(s.names, e), name }
@@ -103,23 +102,25 @@ func (s *strangers) opened(p *plan.Plan, scopes []scope) ([]plan.Change, error) 
 // and among strangers.
 func (s *strangers) compare(after *oracle.Oracle, from, to []matrix.Endpoint, family matrix.Family) []plan.Change {
 	var found []plan.Change
-	was, is := s.before.Grid(from, to, s.ports, family), after.Grid(from, to, s.ports, family)
+	asked := make([][]int, len(to))
+	for j, b := range to {
+		if s.known[b] != "" {
+			b = "" // a stranger like any other
+		}
+		asked[j] = s.asked[b]
+	}
+	was, is := s.before.GridOn(from, to, s.ports, asked, family), after.GridOn(from, to, s.ports, asked, family)
 	for i, a := range from {
 		for j, b := range to {
 			if s.known[a] == "" && s.known[b] == "" {
 				continue
 			}
-			end := flowEnd{to: b}
-			if s.known[b] != "" {
-				end.to = ""
-			}
-			for k := range s.ports {
-				end.port = s.ports[k]
+			for _, k := range asked[j] {
 				x, y := was.At(i, j, k).Intent, is.At(i, j, k).Intent
-				if x == matrix.Allow || y != matrix.Allow || !s.asked[end] {
+				if x == matrix.Allow || y != matrix.Allow {
 					continue
 				}
-				f := matrix.Flow{From: cmp.Or(s.known[a], a), To: cmp.Or(s.known[b], b), Protocol: end.port.Protocol, Port: end.port.Port, Family: family}
+				f := matrix.Flow{From: cmp.Or(s.known[a], a), To: cmp.Or(s.known[b], b), Protocol: s.ports[k].Protocol, Port: s.ports[k].Port, Family: family}
 				found = append(found, plan.Change{Flow: f, Before: x, After: y, Opened: true})
 			}
 		}

@@ -63,9 +63,12 @@ type state struct {
 	edits   []Edit
 	scopes  []scope
 	side    []plan.Change
+	wrong   []plan.Change
+	mends   int
 	opens   []plan.Change
-	ajar    int // flows, other than those of the aim, that are open in one direction more
-	missing int // 0: the aim is reached
+	ajar    int      // flows, other than those of the aim and those that it mends, that are open in one direction more
+	missing int      // 0: the aim is reached
+	next    []*state // nearer to the aim by one edit, the simplest first; nil before they are searched
 }
 
 func (a *state) lines(op byte) int {
@@ -88,10 +91,13 @@ func (a *state) toll() int {
 // than what comes, and a second door that opens weighs as much as a line.
 func (a *state) cost() int { return 2*a.lines('+') + a.lines('-') + 2*a.ajar }
 
+// changes are flows that nobody asked to change and that do not become as declared.
+func (a *state) changes() int { return len(a.side) + len(a.wrong) + len(a.opens) }
+
 // compare says which of two states is the better one. It is below 0 for a.
 func (a *state) compare(b *state) int {
 	return cmp.Or(
-		cmp.Compare(len(a.side)+len(a.opens), len(b.side)+len(b.opens)), cmp.Compare(a.toll(), b.toll()), cmp.Compare(a.missing, b.missing),
+		cmp.Compare(a.changes(), b.changes()), cmp.Compare(a.toll(), b.toll()), cmp.Compare(a.missing, b.missing),
 		cmp.Compare(a.cost(), b.cost()),
 	)
 }
@@ -145,39 +151,57 @@ func (s *search) try(at *state, c change, directions []direction, before int) *s
 	if _, _, next.missing = missing(p, s.aim, directions); next.missing >= before {
 		return nil
 	}
+	if !s.weigh(&next, c) {
+		return nil
+	}
+	if next.opens, err = s.strangers.opened(p, next.scopes); err != nil {
+		return nil // it would be invalid
+	}
+	return &next
+}
+
+// weigh what a state changes beside the aim, the last of its changes being c. It
+// reports false where a flow that is as declared would no longer be.
+func (s *search) weigh(next *state, c change) bool {
 	seen := map[matrix.Flow]bool{}
 	for _, f := range s.aim.Flows {
 		seen[f] = true
 	}
 	for _, where := range next.scopes {
-		for x := range s.answers(where).Changed(answers(p, where)) {
+		for x := range s.answers(where).Changed(answers(next.plan, where)) {
 			if seen[x.Flow] {
 				continue
 			}
 			seen[x.Flow] = true
+			declared := next.plan.Expect(x.Flow).Intent
+			if x.Before != x.After && x.After == declared {
+				next.mends++
+				continue
+			}
 			if x.Opened {
 				next.ajar++
 			}
-			switch declared := p.Expect(x.Flow).Intent; {
-			case x.Before == x.After || x.After == declared: // or it is mended too
+			switch {
+			case x.Before == x.After:
 			case x.After == matrix.Undefined && s.outside():
 			case declared == matrix.Unstated:
-				if !p.Scenario.IsCanary(x.Flow) || x.After != matrix.Deny {
+				if !s.plan.Scenario.IsCanary(x.Flow) || x.After != matrix.Deny {
 					next.side = append(next.side, x)
 				}
+			case x.Before != declared:
+				next.wrong = append(next.wrong, x)
 			default:
 				if s.nearest == "" {
 					s.nearest = fmt.Sprintf("to %s would turn %s from %s to %s, which is declared %s", c.What, x.Flow, x.Before, x.After, declared)
 				}
-				return nil
+				return false
 			}
 		}
 	}
-	slices.SortFunc(next.side, func(a, b plan.Change) int { return a.Flow.Compare(b.Flow) })
-	if next.opens, err = s.strangers.opened(p, next.scopes); err != nil {
-		return nil // it would be invalid
+	for _, changes := range [][]plan.Change{next.side, next.wrong} {
+		slices.SortFunc(changes, func(a, b plan.Change) int { return a.Flow.Compare(b.Flow) })
 	}
-	return &next
+	return true
 }
 
 // outside reports that the aim is about an address that no pod has. Whoever

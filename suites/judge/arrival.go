@@ -158,12 +158,20 @@ func (s stretch) but(i int, other stretch) []stretch {
 	return out
 }
 
-// heard finds fault with what is not known of a denied flow's arrivals.
-func (t *trace) heard(found *findings, w record.Watched, to matrix.Endpoint) {
+// heard finds fault with what is not known of a denied flow's arrivals. unlogged
+// says what no receiver can log: then its samples speak alone, and nothing does
+// while an end was frozen or gone.
+func (t *trace) heard(found *findings, w record.Watched, to matrix.Endpoint, unlogged string) {
 	if t.undated > 0 {
 		found.add(matrix.Inconclusive, "", fmt.Sprintf("%d packets of it arrived at %s and nothing tells when", t.undated, to))
 	}
-	if !w.Heard {
+	switch {
+	case w.Heard:
+	case unlogged != "" && t.hidden[0] >= t.hidden[1]:
+		found.reasons = append(found.reasons, unlogged)
+	case unlogged != "":
+		found.add(matrix.Inconclusive, "", "nothing tells what arrived at "+string(to)+" while an end was frozen or gone: "+unlogged)
+	default:
 		found.add(matrix.Inconclusive, "", sentence(": ", "what arrived at "+string(to)+" meanwhile is not known", w.Unheard))
 	}
 }

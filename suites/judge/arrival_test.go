@@ -93,6 +93,43 @@ func TestArrivals(t *testing.T) {
 	}
 }
 
+// TestNobodyLogsEchoes: a log that cannot exist proves nothing, even where a record
+// says that it was read: samples speak alone, and where they do not nothing does.
+func TestNobodyLogsEchoes(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name    string
+		flow    string
+		samples word
+		tweak   func(*record.Watched)
+		want    matrix.Verdict
+		reason  string
+	}{
+		{"an echo is silent", "shop/attacker-0 → shop/db-0 ICMP", all("x"), nil, matrix.Pass, "no receiver logs echo requests"},
+		{"an echo is answered", "shop/attacker-0 → shop/db-0 ICMP", all("x").with(60, "o"), nil, matrix.Fail, "first by connected"},
+		{"SCTP is silent", "shop/attacker-0 → shop/db-0 SCTP/132", all("x"), nil, matrix.Pass, "no receiver logs the first packets of SCTP"},
+		{"SCTP arrived", "shop/attacker-0 → shop/db-0 SCTP/132", all("x"), func(w *record.Watched) { w.Arrivals = at(60.01) }, matrix.Fail, "first by one-way"},
+		{"SCTP while an end was frozen", "shop/attacker-0 → shop/db-0 SCTP/132", all("x"), func(w *record.Watched) { w.Expect.Unobservable = true }, matrix.Inconclusive, "nothing tells what arrived at shop/db-0 while an end was frozen or gone: no receiver logs"},
+	} {
+		for _, heard := range []bool{false, true} {
+			rec := faulty(tc.samples, all("o"), func(f *record.Fault) {
+				if f.Watched[0].Heard = heard; tc.tweak != nil {
+					tc.tweak(&f.Watched[0])
+				}
+			})
+			f, err := matrix.ParseFlow(tc.flow)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rec.Flows[0].Flow = f
+			c := find(judge.Judge(rec), "fault 1-pod-kill", tc.flow)
+			if c.Verdict != tc.want || !strings.Contains(strings.Join(c.Reasons, "\n"), tc.reason) {
+				t.Errorf("%s, heard %v: %v %q, want %v %q", tc.name, heard, c.Verdict, c.Reasons, tc.want, tc.reason)
+			}
+		}
+	}
+}
+
 // TestAllowedFlowsIgnoreArrivals: a packet on a flow that ought to be open is none.
 func TestAllowedFlowsIgnoreArrivals(t *testing.T) {
 	t.Parallel()

@@ -42,6 +42,13 @@ func cell(o matrix.Outcome, e record.Evidence) record.Cell {
 	return record.Cell{Sample: sample(o), Evidence: e}
 }
 
+// as is a cell that shows how it was blocked.
+func as(o matrix.Outcome, d matrix.Denial, e record.Evidence) record.Cell {
+	c := cell(o, e)
+	c.Sample.Denial = d
+	return c
+}
+
 // tries are cells of flow 0, one pass each, without evidence of their own.
 func tries(outcomes ...matrix.Outcome) []record.Cell {
 	var out []record.Cell

@@ -199,6 +199,9 @@ func judgeMatrix(j *judgement, c *Case, seen []*record.Cell) {
 		c.Unjudged, c.Flaky = unjudged(f), ""
 		return
 	}
+	if c.Verdict == matrix.Pass && s.sight == denied {
+		c.otherwise(f.Declared.By)
+	}
 	if c.Verdict == matrix.Pass {
 		return
 	}
@@ -210,6 +213,20 @@ func judgeMatrix(j *judgement, c *Case, seen []*record.Cell) {
 		c.Reasons = append(c.Reasons, "the oracle decided nothing for this flow")
 	}
 	j.explainCell(c, seen, s)
+}
+
+// otherwise finds fault with a deny that showed itself in another way than the
+// scenario says it must.
+func (c *Case) otherwise(by matrix.Denial) {
+	switch {
+	case by == matrix.DenialUnknown || by == c.Denial:
+	case c.Denial == matrix.DenialUnknown:
+		c.Verdict = matrix.Inconclusive
+		c.Reasons = append(c.Reasons, fmt.Sprintf("%s, and nothing tells by what, expected by %s", c.Observed, by))
+	default:
+		c.Verdict, c.Kind = matrix.Fail, KindOtherwise
+		c.Reasons = append(c.Reasons, fmt.Sprintf("denied by %s, expected by %s", c.Denial, by))
+	}
 }
 
 func (j *judgement) observe(c *Case, seen *record.Cell) {
@@ -270,9 +287,9 @@ func expected(f record.Flow) string {
 	d, c := f.Declared.Intent, f.Computed.Intent
 	switch {
 	case d == c:
-		return d.String()
+		return stated(f.Declared)
 	case d == matrix.Unstated:
 		return c.String() + " (by the policies, the scenario does not say)"
 	}
-	return fmt.Sprintf("%s (declared), %s (by the policies)", d, c)
+	return fmt.Sprintf("%s (declared), %s (by the policies)", stated(f.Declared), c)
 }

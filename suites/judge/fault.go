@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/segtest/segtest/probes/matrix"
+	"github.com/segtest/segtest/probes/wire"
 	"github.com/segtest/segtest/suites/run/record"
 )
 
@@ -149,9 +150,11 @@ func upThroughout(j *judgement, f *record.Fault) map[[2]matrix.Endpoint]bool {
 // watched judges one flow through one fault.
 func (j *judgement) watched(sum *Fault, at int, w record.Watched, doubt string, controls map[[2]matrix.Endpoint]bool) Case {
 	f := &j.rec.Flows[w.Flow]
+	bare := *f
+	bare.Declared.By = matrix.DenialUnknown // passes are judged for that, samples are not
 	c := Case{
 		Phase: record.PhaseFault(sum.ID), Name: j.names[w.Flow], Flow: w.Flow, Fault: at,
-		Start: sum.SampleFrom, Duration: max(0, sum.SampleTo-sum.SampleFrom), Expected: expected(*f),
+		Start: sum.SampleFrom, Duration: max(0, sum.SampleTo-sum.SampleFrom), Expected: expected(bare),
 	}
 	deny := f.Computed.Intent == matrix.Deny
 	switch r := decide(f.Declared.Intent, f.Computed.Intent, unproven); {
@@ -164,6 +167,8 @@ func (j *judgement) watched(sum *Fault, at int, w record.Watched, doubt string, 
 	case w.Error != "" && len(w.Series.Runs) == 0 && len(w.Arrivals) == 0:
 		c.Reasons = []string{"nothing was sampled: " + w.Error}
 	default:
+		unlogged := wire.Unlogged(f.Protocol)
+		w.Heard = w.Heard && unlogged == ""
 		t := newTrace(sum.Fault, w, deny, j.passed(w.Flow))
 		findings := t.findings(doubt != "")
 		if sum.Void != "" {
@@ -177,7 +182,7 @@ func (j *judgement) watched(sum *Fault, at int, w record.Watched, doubt string, 
 		}
 		t.coverage(&findings)
 		if deny {
-			t.heard(&findings, w, f.To)
+			t.heard(&findings, w, f.To, unlogged)
 		}
 		evidence := grade(deny && controls[[2]matrix.Endpoint{f.From, f.To}], j.base[w.Flow])
 		if deny {

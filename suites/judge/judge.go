@@ -16,7 +16,7 @@ const PhaseRun = "run"
 // Judge says what a record means.
 func Judge(rec record.Record) Result {
 	j := &judgement{rec: rec, res: Result{
-		Header: rec.Header, Notes: slices.Concat(rec.Notes, voidPasses(rec.Passes)), Convergence: rec.Convergence,
+		Header: rec.Header, Notes: slices.Concat(rec.Notes, voidPasses(rec.Passes), unspoken(rec)), Convergence: rec.Convergence,
 	}}
 	j.res.Start, j.res.Duration = span(rec)
 	j.end()
@@ -26,6 +26,7 @@ func Judge(rec record.Record) Result {
 		j.phase(record.PhaseBaseline, judgeBaseline)
 		j.matrix()
 		j.mutant()
+		j.changes()
 		j.faults()
 		j.phase(record.PhaseOpen, judgeOpen)
 		j.otherPhases()
@@ -197,6 +198,7 @@ func (j *judgement) phase(name string, judgeFlow flowJudge) {
 		}
 		c := Case{Phase: name, Name: j.names[i], Flow: i, Fault: None}
 		judgeFlow(j, &c, seen)
+		c.unspoken(j.rec.Flows[i].Protocol, seen)
 		if c.Verdict != matrix.Pass || c.Unjudged != "" {
 			c.Rules = Rules(j.rec.Flows[i])
 			c.Origin = origin(j.rec.Flows[i], c.Kind)

@@ -41,7 +41,7 @@ func (j *judgement) mutant() {
 	}
 	for _, f := range m.Flips {
 		seen := Case{Flow: f.Flow, Fault: None}
-		if judgeMatrix(j, &seen, cells[f.Flow]); len(cells[f.Flow]) > 0 && seen.Verdict == matrix.Fail {
+		if judgeMatrix(j, &seen, cells[f.Flow]); len(cells[f.Flow]) > 0 && seen.Verdict == matrix.Fail && seen.Kind != KindOtherwise {
 			c.Verdict, c.Observed = matrix.Pass, fmt.Sprintf("%s, %s: expected %s, seen %s", mistake, j.names[f.Flow], seen.Expected, seen.Observed)
 			j.add(c)
 			return

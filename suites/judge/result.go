@@ -34,7 +34,9 @@ type Result struct {
 	// Repetitions of the matrix in order, nil where it was asked once only.
 	Repetitions []Repetition
 	Convergence []record.Convergence
-	Notes       []string // as in the record, and passes that were not judged
+	// Changes are how soon each kind of change took effect, nil where nobody asked.
+	Changes []Convergence
+	Notes   []string // as in the record, and passes that were not judged
 
 	Start    time.Duration // the beginning of the run
 	Duration time.Duration
@@ -116,7 +118,10 @@ const (
 	KindLeakFault        Kind = "leak: during a fault"
 	KindOutageFault      Kind = "outage: during a fault"
 	KindStillClosed      Kind = "outage: policies removed"
+	KindNever            Kind = "convergence: never"
+	KindSlow             Kind = "convergence: too slow"
 	KindGap              Kind = "known gap"
+	KindOtherwise        Kind = "denied in another way"
 )
 
 // Case is one question and its answer. Phase and Name are unique together.

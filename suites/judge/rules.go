@@ -9,7 +9,7 @@ import (
 // Rules lists who wants what of a flow: the scenario, then the policies at the
 // sender and at the receiver.
 func Rules(f record.Flow) []Rule {
-	declared := Rule{Source: "declared", Text: f.Declared.Intent.String(), Origin: f.Declared.Origin}
+	declared := Rule{Source: "declared", Text: stated(f.Declared), Origin: f.Declared.Origin}
 	declared.Text = sentence(": ", declared.Text, f.Declared.Reason)
 	out := []Rule{declared}
 	if f.Computed.Reason != "" || f.Computed.Intent == matrix.Unstated {
@@ -17,6 +17,14 @@ func Rules(f record.Flow) []Rule {
 	}
 	out = append(out, half("egress", f.From, f.Computed.Egress)...)
 	return append(out, half("ingress", f.To, f.Computed.Ingress)...)
+}
+
+// stated is what the scenario says of a flow: "deny", "deny by drop".
+func stated(d record.Declared) string {
+	if d.By == matrix.DenialUnknown {
+		return d.Intent.String()
+	}
+	return d.Intent.String() + " by " + d.By.String()
 }
 
 func half(source string, at matrix.Endpoint, h oracle.Half) []Rule {
@@ -49,7 +57,7 @@ func origin(f record.Flow, k Kind) oracle.Origin {
 		if !policy.IsZero() {
 			return policy
 		}
-	case KindOutage, KindLeak, KindEnforcement, KindLeakFault, KindOutageFault, KindStillClosed, KindGap, "":
+	case KindOutage, KindLeak, KindEnforcement, KindLeakFault, KindOutageFault, KindStillClosed, KindNever, KindSlow, KindGap, KindOtherwise, "":
 	}
 	if f.Declared.Origin.IsZero() {
 		return policy

@@ -27,6 +27,8 @@ func TestVerdictTable(t *testing.T) {
 		grade              string
 		unjudged           bool
 		flaky              bool
+		by                 matrix.Denial
+		reason             string
 	}{
 		{name: "allow, connected", declared: allow, computed: allow, cells: tries(matrix.Connected), verdict: matrix.Pass},
 		{name: "allow, timed out", declared: allow, computed: allow, cells: tries(matrix.TimedOut), verdict: matrix.Fail, kind: judge.KindOutage, grade: "b"},
@@ -57,6 +59,16 @@ func TestVerdictTable(t *testing.T) {
 		{name: "deny, one arrival and then clean", declared: deny, computed: deny, cells: tries(matrix.Connected, matrix.TimedOut, matrix.TimedOut, matrix.TimedOut), verdict: matrix.Fail, kind: judge.KindLeak},
 		{name: "deny, clean and then one arrival", declared: deny, computed: deny, cells: tries(matrix.TimedOut, matrix.TimedOut, matrix.HandshakeOnly), verdict: matrix.Fail, kind: judge.KindLeak},
 
+		{name: "deny by drop, dropped", declared: deny, computed: deny, by: matrix.Dropped, cells: []record.Cell{as(matrix.TimedOut, matrix.Dropped, control)}, verdict: matrix.Pass, grade: "a"},
+		{name: "deny by drop, reset", declared: deny, computed: deny, by: matrix.Dropped, cells: []record.Cell{as(matrix.Refused, matrix.Reset, control)}, verdict: matrix.Fail, kind: judge.KindOtherwise, grade: "a", reason: "denied by reset, expected by drop"},
+		{name: "deny by icmp, dropped", declared: deny, computed: deny, by: matrix.ICMPError, cells: []record.Cell{as(matrix.TimedOut, matrix.Dropped, control)}, verdict: matrix.Fail, kind: judge.KindOtherwise, grade: "a", reason: "denied by drop, expected by icmp"},
+		{name: "deny by reset, no route", declared: deny, computed: deny, by: matrix.Reset, cells: []record.Cell{as(matrix.Unreachable, matrix.LocalRoute, control)}, verdict: matrix.Fail, kind: judge.KindOtherwise, grade: "a", reason: "denied by route, expected by reset"},
+		{name: "deny by reset, nobody tells", declared: deny, computed: deny, by: matrix.Reset, cells: []record.Cell{as(matrix.Refused, matrix.DenialUnknown, control)}, verdict: matrix.Inconclusive, grade: "a", reason: "nothing tells by what, expected by reset"},
+		{name: "deny by icmp, dropped and then as it must be", declared: deny, computed: deny, by: matrix.ICMPError, cells: []record.Cell{as(matrix.TimedOut, matrix.Dropped, control), as(matrix.Unreachable, matrix.ICMPError, control)}, verdict: matrix.Pass, grade: "a"},
+		{name: "deny by drop, unproven", declared: deny, computed: deny, by: matrix.Dropped, cells: tries(matrix.Refused), verdict: matrix.Inconclusive, reason: "a dead listener refuses too"},
+		{name: "deny by drop, connected", declared: deny, computed: deny, by: matrix.Dropped, cells: tries(matrix.Connected), verdict: matrix.Fail, kind: judge.KindLeak},
+		{name: "deny by drop, left open", declared: deny, computed: undefined, by: matrix.Dropped, cells: []record.Cell{as(matrix.Refused, matrix.Reset, control)}, unjudged: true, grade: "a"},
+
 		{name: "too wide, connected", declared: deny, computed: allow, cells: tries(matrix.Connected), verdict: matrix.Fail, kind: judge.KindTooWide},
 		{name: "too wide, denied", declared: deny, computed: allow, cells: tries(matrix.TimedOut), verdict: matrix.Fail, kind: judge.KindTooWideDiffers, grade: "b"},
 		{name: "too wide, handshake only", declared: deny, computed: allow, cells: tries(matrix.HandshakeOnly), verdict: matrix.Fail, kind: judge.KindTooWideDiffers},
@@ -81,6 +93,7 @@ func TestVerdictTable(t *testing.T) {
 			t.Parallel()
 			cells := tc.cells
 			rec := complete(flow(denied, tc.declared, tc.computed), cells)
+			rec.Flows[0].Declared.By = tc.by
 			if cells == nil { // a pass that leaves the flow out
 				rec.Passes = append(rec.Passes, record.Pass{Phase: record.PhaseMatrix})
 			}
@@ -96,6 +109,9 @@ func TestVerdictTable(t *testing.T) {
 			}
 			if c.Verdict != matrix.Pass && c.Unjudged == "" {
 				explained(t, c)
+			}
+			if !strings.Contains(strings.Join(c.Reasons, "\n"), tc.reason) || strings.Contains(c.Expected, " by ") != (tc.by != 0) {
+				t.Errorf("expected %q, reasons %q, want %q", c.Expected, c.Reasons, tc.reason)
 			}
 		})
 	}
@@ -164,11 +180,6 @@ func TestBaselineMakesGradeB(t *testing.T) {
 // and of a blocked one only.
 func TestDenialIsTold(t *testing.T) {
 	t.Parallel()
-	as := func(o matrix.Outcome, d matrix.Denial, e record.Evidence) record.Cell {
-		c := cell(o, e)
-		c.Sample.Denial = d
-		return c
-	}
 	alive := record.Evidence{Receiver: true, Identity: "by address"}
 	for _, row := range []struct {
 		name  string

@@ -212,11 +212,23 @@ func (a *Answers) groups() (from, to []Group) {
 			receivers[i] += " " + a.scope.block[seat].Family().String()
 		}
 	}
-	for _, g := range a.grids {
+	outside := func(i int) bool { return a.scope.isOutside(a.from[i]) }
+	for _, g := range a.inward {
 		sent, got := g.Groups()
 		for i := range a.from {
-			senders[i] += " " + strconv.Itoa(sent[i])
-			receivers[i] += " " + strconv.Itoa(got[i])
+			if senders[i] += " " + strconv.Itoa(sent[i]); !outside(i) {
+				receivers[i] += " " + strconv.Itoa(got[a.rank[i]])
+			}
+		}
+	}
+	for _, g := range a.outward {
+		sent, got := g.Groups()
+		for i, rank := range a.rank {
+			if outside(i) {
+				receivers[i] += " " + strconv.Itoa(got[rank])
+			} else {
+				senders[i] += " " + strconv.Itoa(sent[rank])
+			}
 		}
 	}
 	return gather(a.from, senders), gather(a.from, receivers)

@@ -59,7 +59,7 @@ func (p *Plan) Flow(f matrix.Flow) record.Flow {
 	d := p.questions.Expect(f)
 	return record.Flow{
 		Flow:     f,
-		Declared: record.Declared{Intent: d.Intent, Origin: d.Origin, Reason: d.Reason},
+		Declared: record.Declared{Intent: d.Intent, Origin: d.Origin, Reason: d.Reason, By: d.By},
 		Computed: p.Oracle.Decide(f),
 		Canary:   p.undeclared(f),
 	}

@@ -79,7 +79,7 @@ func (p *Plan) network() network {
 func (p *Plan) edge(from, to matrix.Endpoint) edge {
 	best := closed
 	for f := range p.Between(from, to) {
-		if p.Scenario.IsCanary(f) {
+		if p.Scenario.IsCanary(f) || !f.Protocol.HasPorts() { // an echo leads nowhere
 			continue
 		}
 		switch p.Oracle.Decide(f).Intent {
@@ -204,7 +204,7 @@ func (p *Plan) hop(from, to matrix.Endpoint) Hop {
 	h := Hop{From: from, To: to}
 	for f := range p.Between(from, to) {
 		port := oracle.Port{Protocol: f.Protocol, Port: f.Port}
-		if !p.Scenario.IsCanary(f) && p.Oracle.Decide(f).Intent == matrix.Allow && !slices.Contains(h.Ports, port) {
+		if !p.Scenario.IsCanary(f) && f.Protocol.HasPorts() && p.Oracle.Decide(f).Intent == matrix.Allow && !slices.Contains(h.Ports, port) {
 			h.Ports = append(h.Ports, port)
 		}
 	}

@@ -29,22 +29,10 @@ type scope struct {
 type wide struct {
 	blocks  []outside.Block
 	block   map[matrix.Endpoint]outside.Block // by the endpoint of its address
-	tract   []tract                           // in order of protocol and port; all ports of all protocols
+	tracts  []outside.Tract                   // in order of protocol and port; all ports of all protocols
 	classes int
 	asked   map[matrix.Endpoint][]oracle.Port // of each pod
 	world   []oracle.Port                     // of each address
-}
-
-// tract is ports from low to high. Those of one class are named by the same
-// policies and rules.
-type tract struct {
-	protocol  matrix.Protocol
-	low, high uint16
-	class     int
-}
-
-func (t tract) holds(p oracle.Port) bool {
-	return t.protocol == p.Protocol && t.low <= p.Port && p.Port <= t.high
 }
 
 // narrow is the scope of a run.
@@ -52,6 +40,9 @@ func (p *Plan) narrow() scope {
 	s := scope{seats: p.pods}
 	for _, pod := range p.pods {
 		s.ports = append(s.ports, p.questions.Ports("", pod)...)
+	}
+	if p.questions.Pings() {
+		s.ports = append(s.ports, oracle.Port{Protocol: matrix.ICMP})
 	}
 	s.ports = unique(s.ports)
 	return s
@@ -64,7 +55,7 @@ func (p *Plan) snapshot() scope {
 		blocks: outside.Blocks(p.Scenario.Cluster.IPs, p.World, named), block: map[matrix.Endpoint]outside.Block{},
 		asked: map[matrix.Endpoint][]oracle.Port{},
 	}
-	w.divide(outside.Spans(p.World, named))
+	w.tracts, w.classes = outside.Divide(outside.Spans(p.World, named))
 	s := scope{seats: slices.Clone(p.pods), wide: w}
 	for _, b := range w.blocks {
 		w.block[b.Endpoint()] = b
@@ -122,54 +113,17 @@ func mentioned(e scenario.Expect) oracle.World {
 	return oracle.World{Policies: []oracle.Policy{{NetworkPolicy: policy}}}
 }
 
-// divide all ports where one of the spans begins or ends.
-func (w *wide) divide(spans []outside.Span) {
-	classes := map[string]int{}
-	for _, protocol := range []matrix.Protocol{matrix.TCP, matrix.UDP, matrix.SCTP} {
-		starts := []int{1}
-		for _, s := range spans {
-			if s.Protocol == protocol {
-				starts = append(starts, int(s.Low), int(s.High)+1)
-			}
-		}
-		slices.Sort(starts)
-		starts = append(slices.Compact(starts), lastPort+1)
-		for i, low := range starts[:len(starts)-1] {
-			if low > lastPort {
-				break
-			}
-			key := []byte{byte(protocol)}
-			for k, s := range spans {
-				if s.Protocol == protocol && int(s.Low) <= low && low <= int(s.High) {
-					key = append(key, byte(k>>16), byte(k>>8), byte(k)) //nolint:gosec // its three bytes
-				}
-			}
-			class, ok := classes[string(key)]
-			if !ok {
-				class = len(classes)
-				classes[string(key)] = class
-			}
-			high := min(starts[i+1]-1, lastPort)
-			w.tract = append(w.tract, tract{protocol, uint16(low), uint16(high), class}) //nolint:gosec // ports
-		}
-	}
-	w.classes = len(classes)
-}
-
-// lastPort that there is.
-const lastPort = 65535
-
 // oneOfEach class, in order: a port that is not declared, the canary if it can
 // be. Of a class whose ports are all declared there is none.
 func (w *wide) oneOfEach(declared []oracle.Port, canary uint16) []oracle.Port {
 	chosen := make([]oracle.Port, w.classes)
-	for _, t := range w.tract {
-		if t.holds(oracle.Port{Protocol: t.protocol, Port: canary}) {
-			chosen[t.class] = oracle.Port{Protocol: t.protocol, Port: canary}
+	for _, t := range w.tracts {
+		if t.Holds(oracle.Port{Protocol: t.Protocol, Port: canary}) {
+			chosen[t.Class] = oracle.Port{Protocol: t.Protocol, Port: canary}
 		}
-		for n := int(t.low); n <= int(t.high) && chosen[t.class].Port == 0; n++ {
-			if p := (oracle.Port{Protocol: t.protocol, Port: uint16(n)}); !slices.Contains(declared, p) { //nolint:gosec // a port
-				chosen[t.class] = p
+		for n := int(t.Low); n <= int(t.High) && chosen[t.Class].Port == 0; n++ {
+			if p := (oracle.Port{Protocol: t.Protocol, Port: uint16(n)}); !slices.Contains(declared, p) { //nolint:gosec // a port
+				chosen[t.Class] = p
 			}
 		}
 	}
@@ -213,6 +167,16 @@ func (p *Plan) portsBetween(s scope, from, to matrix.Endpoint) []oracle.Port {
 		return p.questions.Ports(from, to)
 	case s.isOutside(from) && s.isOutside(to):
 		return nil
+	}
+	return p.portsOf(s, to)
+}
+
+// portsOf a seat are those on which anybody asks it, in order, without ICMP. The
+// slice is shared.
+func (p *Plan) portsOf(s scope, to matrix.Endpoint) []oracle.Port {
+	switch {
+	case s.wide == nil:
+		return p.questions.Ports("", to)
 	case s.isOutside(to):
 		return s.world
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/oracle"
+	"github.com/segtest/segtest/probes/outside"
 	"github.com/segtest/segtest/suites/judge"
 )
 
@@ -200,12 +201,17 @@ func (t *taker) of(from, to unit, family int) []cell {
 		return known
 	}
 	p, s := t.plan, t.plan.scope
-	ports := unique(slices.Clone(p.portsBetween(s, a, b)))
-	declared := func(port oracle.Port) bool {
-		return !s.isOutside(b) && p.questions.Declares(b, port.Protocol, port.Port)
+	var declared, others []oracle.Port
+	for _, port := range unique(slices.Clone(p.portsBetween(s, a, b))) {
+		if !s.isOutside(b) && p.questions.Declares(b, port.Protocol, port.Port) {
+			declared = append(declared, port)
+		} else {
+			others = append(others, port)
+		}
 	}
+	stands := s.standFor(others)
 	var cells []cell
-	for _, tract := range s.tract {
+	for _, tract := range s.tracts {
 		ask := func(port oracle.Port, low, high int) {
 			if low <= high {
 				c := t.ask(a, b, port, family)
@@ -213,32 +219,37 @@ func (t *taker) of(from, to unit, family int) []cell {
 				cells = append(cells, c)
 			}
 		}
-		stands := s.standsFor(ports, tract, declared)
-		next := int(tract.low)
-		for _, port := range ports {
-			if tract.holds(port) && declared(port) {
-				ask(stands, next, int(port.Port)-1)
+		next := int(tract.Low)
+		for _, port := range declared {
+			if tract.Holds(port) {
+				ask(stands[tract.Class], next, int(port.Port)-1)
 				ask(port, int(port.Port), int(port.Port))
 				next = int(port.Port) + 1
 			}
 		}
-		ask(stands, next, int(tract.high))
+		ask(stands[tract.Class], next, int(tract.High))
 	}
 	t.cells[key] = cells
 	return cells
 }
 
-// standsFor is the port that is asked for the ports of a tract that nobody
-// declares.
-func (w *wide) standsFor(ports []oracle.Port, of tract, declared func(oracle.Port) bool) oracle.Port {
-	for _, t := range w.tract {
-		if t.class == of.class {
-			if i := slices.IndexFunc(ports, func(p oracle.Port) bool { return t.holds(p) && !declared(p) }); i >= 0 {
-				return ports[i]
-			}
+// standFor gives for each class of ports the one that is asked for those that
+// nobody declares: the first of the first tract in which one is. The ports are in
+// order.
+func (w *wide) standFor(ports []oracle.Port) []oracle.Port {
+	stands, from := make([]oracle.Port, w.classes), make([]int, w.classes)
+	for _, p := range ports {
+		i, _ := slices.BinarySearchFunc(w.tracts, p, func(t outside.Tract, p oracle.Port) int {
+			return cmp.Or(cmp.Compare(t.Protocol, p.Protocol), cmp.Compare(t.High, p.Port))
+		})
+		if i == len(w.tracts) || !w.tracts[i].Holds(p) {
+			continue
+		}
+		if c := w.tracts[i].Class; stands[c].Port == 0 || i < from[c] {
+			stands[c], from[c] = p, i
 		}
 	}
-	return oracle.Port{}
+	return stands
 }
 
 // ask about one port.
@@ -286,7 +297,7 @@ func portWords(cells []cell, chosen []bool) []string {
 		last := cells[n-1].high
 		switch {
 		case !chosen[i]:
-		case first.low == 1 && last == lastPort:
+		case first.low == 1 && last == outside.LastPort:
 			out = append(out, first.protocol.String()+"/any")
 		case first.low == last:
 			out = append(out, fmt.Sprintf("%s/%d", first.protocol, last))

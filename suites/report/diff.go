@@ -1,8 +1,10 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/segtest/segtest/probes/matrix"
@@ -83,7 +85,7 @@ func diffCounts(d diff.Diff) string {
 
 // countedText says which flows are compared.
 func countedText(d diff.Diff) string {
-	text := fmt.Sprintf("counted: %s between the pods that both versions have, apart from those of a pod to itself, which segtest plan counts too", count(d.Compared-d.Outside, "flow"))
+	text := fmt.Sprintf("counted: %s between the pods that both versions have, apart from those of a pod to itself, which segtest plan counts too; a range of ports that are decided alike is one", count(d.Compared-d.Outside, "flow"))
 	if d.Outside > 0 {
 		text += fmt.Sprintf("; and %d to or from what no file holds: pods of other namespaces (elsewhere/any and the like), and addresses outside of the cluster (world/BLOCK)", d.Outside)
 	}
@@ -191,20 +193,53 @@ func listText(names []string, most int) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
-// portsText is the ports by number, and then that they may be any.
+// mostPorts of a flip are shown for people.
+const mostPorts = 8
+
+// portsText is the ports by number, those that lie side by side as a range, and
+// then that they may be any.
 func portsText(ports []diff.Port) string {
-	var out []string
-	for _, p := range ports {
-		s := fmt.Sprintf("%s/%d", p.Protocol, p.Port)
-		if p.Canary {
-			s = "any other " + p.Protocol.String()
+	var numbers, others []string
+	for _, p := range ranges(ports) {
+		switch {
+		case p.Canary:
+			others = append(others, "any other "+p.Protocol.String()+familyText(p))
+		case p.Last > p.Port:
+			numbers = append(numbers, fmt.Sprintf("%s/%d-%d%s", p.Protocol, p.Port, p.Last, familyText(p)))
+		default:
+			numbers = append(numbers, fmt.Sprintf("%s/%d%s", p.Protocol, p.Port, familyText(p)))
 		}
-		if p.Family != matrix.IPv4 {
-			s += " " + p.Family.String()
-		}
-		out = append(out, s)
 	}
-	return strings.Join(out, ", ")
+	if len(numbers) > 0 {
+		numbers = []string{listText(numbers, mostPorts)}
+	}
+	return strings.Join(append(numbers, others...), ", ")
+}
+
+// ranges of ports in the order of a flip, each as long as it can be.
+func ranges(ports []diff.Port) []diff.Port {
+	ordered := slices.SortedFunc(slices.Values(ports), func(p, q diff.Port) int {
+		return cmp.Or(cmp.Compare(p.Protocol, q.Protocol), cmp.Compare(p.Family, q.Family), p.Compare(q))
+	})
+	var out []diff.Port
+	for _, p := range ordered {
+		last := len(out) - 1
+		if last >= 0 && !p.Canary && !out[last].Canary && out[last].Protocol == p.Protocol && out[last].Family == p.Family && max(out[last].Port, out[last].Last) == p.Port-1 {
+			out[last].Last = max(p.Port, p.Last)
+			continue
+		}
+		out = append(out, p)
+	}
+	slices.SortFunc(out, diff.Port.Compare)
+	return out
+}
+
+// familyText is " ipv6", and nothing for IPv4.
+func familyText(p diff.Port) string {
+	if p.Family == matrix.IPv4 {
+		return ""
+	}
+	return " " + p.Family.String()
 }
 
 // mostCauses of a half are shown for people.

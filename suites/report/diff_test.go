@@ -139,6 +139,53 @@ func TestDiffCommentIsBounded(t *testing.T) {
 	}
 }
 
+// Ports that lie side by side are one range, and a flip of many ports is one line.
+func TestDiffPorts(t *testing.T) {
+	t.Parallel()
+	var many []diff.Port
+	for n := range uint16(20) {
+		many = append(many, diff.Port{Protocol: matrix.TCP, Port: 100 + 2*n})
+	}
+	for _, row := range []struct {
+		name  string
+		ports []diff.Port
+		want  string
+	}{
+		{
+			"a range with a declared port inside",
+			[]diff.Port{{Protocol: matrix.TCP, Port: 80}, {Protocol: matrix.TCP, Port: 8000, Last: 8079}, {Protocol: matrix.TCP, Port: 8080}, {Protocol: matrix.TCP, Port: 8081, Last: 9000}, {Protocol: matrix.TCP, Port: 9002, Last: 9002}},
+			"TCP/80, TCP/8000-9000, TCP/9002",
+		},
+		{
+			"neighbours of other protocols and families",
+			[]diff.Port{{Protocol: matrix.TCP, Port: 53}, {Protocol: matrix.UDP, Port: 54, Last: 60}, {Protocol: matrix.UDP, Port: 61, Family: matrix.IPv6}},
+			"TCP/53, UDP/54-60, UDP/61 ipv6",
+		},
+		{
+			"two protocols side by side",
+			[]diff.Port{{Protocol: matrix.TCP, Port: 1, Last: 9}, {Protocol: matrix.UDP, Port: 1, Last: 9}, {Protocol: matrix.TCP, Port: 10}, {Protocol: matrix.UDP, Port: 10}},
+			"TCP/1-10, UDP/1-10",
+		},
+		{
+			"up to the last", []diff.Port{{Protocol: matrix.TCP, Port: 1, Last: 65534}, {Protocol: matrix.TCP, Port: 65535, Last: 65535}, {Protocol: matrix.UDP, Port: 65000, Canary: true}},
+			"TCP/1-65535, any other UDP",
+		},
+		{
+			"many", append(many, diff.Port{Protocol: matrix.TCP, Port: 65000, Canary: true}),
+			"TCP/100, TCP/102, TCP/104, TCP/106, TCP/108, TCP/110, TCP/112, TCP/114 and 12 more, any other TCP",
+		},
+	} {
+		d := diff.Diff{Compared: 9, Flips: []diff.Flip{{From: []matrix.Endpoint{"shop/a-0"}, To: []matrix.Endpoint{"shop/b-0"}, Ports: row.ports, Count: 1, Before: matrix.Deny, After: matrix.Allow}}}
+		var b bytes.Buffer
+		if err := report.DiffText(&b, d, report.TextOptions{Width: 200}); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), "shop/b-0  "+row.want+"  1 flow\n") {
+			t.Errorf("%s: want %s in\n%s", row.name, row.want, b.String())
+		}
+	}
+}
+
 func TestDiffJSONAddsUp(t *testing.T) {
 	t.Parallel()
 	d := shopDiff(t)

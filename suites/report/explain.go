@@ -84,6 +84,14 @@ func observed(c judge.Case) string {
 	return fmt.Sprintf("%s, by %s", c.Observed, c.Denial)
 }
 
+// demanded is how the scenario says that the deny of a case must show itself.
+func demanded(r judge.Result, c judge.Case) matrix.Denial {
+	if c.Flow == judge.None || c.Denial == matrix.DenialUnknown {
+		return matrix.DenialUnknown
+	}
+	return r.Flows[c.Flow].Declared.By
+}
+
 // identified adds to an evidence how its peer is known, where it did not say
 // itself who it is.
 func identified(c judge.Case, evidence string) string {

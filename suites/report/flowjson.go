@@ -42,6 +42,8 @@ type (
 		Size    int            `json:"size,omitempty"`
 		Edits   []jsonEdit     `json:"edits,omitempty"`
 		Side    []jsonSideFlow `json:"side,omitempty"`
+		Wrong   []jsonSideFlow `json:"wrong,omitempty"` // not as declared before nor after
+		Mends   int            `json:"mends,omitempty"` // other flows that become as declared
 		Opens   []jsonSideFlow `json:"opens,omitempty"` // to and from what the scenario does not hold
 		Nearest string         `json:"nearest,omitempty"`
 	}
@@ -109,6 +111,10 @@ func searchJSON(want matrix.Intent, r edit.Result) jsonSearch {
 	}
 	for _, c := range r.Remedy.Side {
 		out.Side = append(out.Side, jsonSideFlow{c.Flow, c.Before, c.After})
+	}
+	out.Mends = r.Remedy.Mends
+	for _, c := range r.Remedy.Wrong {
+		out.Wrong = append(out.Wrong, jsonSideFlow{c.Flow, c.Before, c.After})
 	}
 	for _, c := range r.Remedy.Opens {
 		out.Opens = append(out.Opens, jsonSideFlow{c.Flow, c.Before, c.After})

@@ -172,10 +172,14 @@ func searchText(e Explained, o TextOptions) []string {
 	for _, change := range r.Edits {
 		out = append(out, editText(change, o)...)
 	}
-	if len(r.Side) == 0 {
+	switch {
+	case r.Mends > 0:
+		out = append(out, o.prose(plain, "  ", count(r.Mends, "other flow")+" would be as declared then, too")...)
+	case len(r.Side)+len(r.Wrong) == 0:
 		out = append(out, o.prose(plain, "  ", "no other flow changes that the scenario knows")...)
 	}
 	out = append(out, sideTexts(r.Side, "of which nothing is declared would change too", o)...)
+	out = append(out, sideTexts(r.Wrong, "would change and not be as declared, now or then", o)...)
 	return append(out, sideTexts(r.Opens, "to or from what the scenario does not hold would open too", o)...)
 }
 

@@ -34,10 +34,14 @@ func (c column) compare(d column) int {
 	return cmp.Or(cmp.Compare(c.to, d.to), cmp.Compare(c.port, d.port), cmp.Compare(c.protocol, d.protocol), cmp.Compare(c.way, d.way), cmp.Compare(c.family, d.family))
 }
 
-// head is the column's title: "5432", "53/UDP", "80 service".
+// head is the column's title: "5432", "53/UDP", "ICMP", "80 service".
 func (c column) head() string {
 	s := fmt.Sprint(c.port)
-	if c.protocol != matrix.TCP {
+	switch c.protocol {
+	case matrix.TCP:
+	case matrix.ICMP:
+		s = c.protocol.String()
+	case matrix.UDP, matrix.SCTP:
 		s += "/" + c.protocol.String()
 	}
 	if c.way != matrix.PodIP {

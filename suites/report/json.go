@@ -44,6 +44,8 @@ type (
 		Convergence   []jsonConvergence `json:"convergence"`
 		Notes         []string          `json:"notes,omitempty"`
 		Asked         jsonAsked         `json:"asked"`
+		// Changes are how soon each kind of change took effect, where that was asked.
+		Changes []jsonConverged `json:"changes,omitempty"`
 		// Repetitions of the matrix, where it was asked several times.
 		Repetitions []jsonRepetition `json:"repetitions,omitempty"`
 	}
@@ -65,6 +67,7 @@ type (
 		Computed matrix.Intent  `json:"computed"`
 		Observed matrix.Outcome `json:"observed"`
 		Denial   matrix.Denial  `json:"denial,omitempty"`
+		By       matrix.Denial  `json:"by,omitempty"` // the denial that the scenario demands
 		Evidence string         `json:"evidence,omitempty"`
 		Verdict  matrix.Verdict `json:"verdict"` // the worst of all phases
 		Unjudged bool           `json:"unjudged,omitempty"`
@@ -164,7 +167,7 @@ func JSON(w io.Writer, r judge.Result) error {
 	for _, f := range r.Flows {
 		out.Flows = append(out.Flows, jsonFlow{
 			Flow: f.Flow.Flow.String(), Declared: f.Declared.Intent, Computed: f.Computed.Intent, Observed: f.Observed,
-			Denial: f.Denial, Evidence: f.Grade, Verdict: f.Worst, Unjudged: f.Unjudged, Canary: f.Canary, Origin: known(f.Declared.Origin),
+			Denial: f.Denial, By: f.Declared.By, Evidence: f.Grade, Verdict: f.Worst, Unjudged: f.Unjudged, Canary: f.Canary, Origin: known(f.Declared.Origin),
 			ID: f.ID(), Control: f.Control, Repeated: repeatedJSON(f.Repeated),
 		})
 	}
@@ -177,7 +180,7 @@ func JSON(w io.Writer, r judge.Result) error {
 	for _, c := range r.Convergence {
 		out.Convergence = append(out.Convergence, jsonConvergence{c.What, c.Node, c.Lower.Seconds(), c.Upper.Seconds(), c.Resolution.Seconds(), c.Error})
 	}
-	out.Notes, out.Asked, out.Repetitions = r.Notes, askedJSON(r), repetitionsJSON(r)
+	out.Notes, out.Asked, out.Repetitions, out.Changes = r.Notes, askedJSON(r), repetitionsJSON(r), convergedJSON(r)
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)

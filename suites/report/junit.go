@@ -167,6 +167,9 @@ func testCase(r judge.Result, c judge.Case) junitCase {
 	if c.Denial != matrix.DenialUnknown {
 		props = append(props, junitProperty{"segtest.denial", c.Denial.String()})
 	}
+	if by := demanded(r, c); by != matrix.DenialUnknown {
+		props = append(props, junitProperty{"segtest.denial.expected", by.String()})
+	}
 	for _, p := range c.Properties {
 		props = append(props, junitProperty{clean(p.Name), clean(p.Value)})
 	}

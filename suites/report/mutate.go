@@ -91,7 +91,7 @@ func survivorText(j mutate.Judged, o TextOptions) []string {
 		flips = append(flips, printable(o, fmt.Sprintf("%s: %s → %s", f.Flow, f.Before, f.After)))
 	}
 	if j.Flows > len(j.Flips) {
-		flips = append(flips, count(j.Flows, "flow")+" in all")
+		flips = append(flips, "and "+count(j.Flows-len(j.Flips), "more flow"))
 	}
 	out = append(out, labelled(o.paint(dim, "flips: "), flips)...)
 	if j.Remedy.Hint != "" {

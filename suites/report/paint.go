@@ -67,6 +67,7 @@ const (
 	leftOpen
 	inGap
 	unproven
+	otherwise
 	outage
 	mistake
 	leak
@@ -74,15 +75,16 @@ const (
 
 // glyphs are the symbol, its ASCII form, its colour and its meaning.
 var glyphs = []struct{ symbol, ascii, colour, meaning string }{ //nolint:gochecknoglobals // constant table
-	notAsked: {" ", " ", plain, "not asked"},
-	isOpen:   {"●", "o", green, "allowed, open"},
-	isClosed: {"·", ".", dim, "denied, closed"},
-	leftOpen: {"○", "-", dim, "not judged"},
-	inGap:    {"◐", "~", yellow, "known gap"},
-	unproven: {"?", "?", yellow, "inconclusive"},
-	outage:   {"▼", "x", red, "outage: allowed, yet closed"},
-	mistake:  {"≠", "#", magenta, "scenario and policies differ"},
-	leak:     {"▲", "!", red, "leak: denied, yet open"},
+	notAsked:  {" ", " ", plain, "not asked"},
+	isOpen:    {"●", "o", green, "allowed, open"},
+	isClosed:  {"·", ".", dim, "denied, closed"},
+	leftOpen:  {"○", "-", dim, "not judged"},
+	inGap:     {"◐", "~", yellow, "known gap"},
+	unproven:  {"?", "?", yellow, "inconclusive"},
+	otherwise: {"◇", "%", red, "denied in another way than expected"},
+	outage:    {"▼", "x", red, "outage: allowed, yet closed"},
+	mistake:   {"≠", "#", magenta, "scenario and policies differ"},
+	leak:      {"▲", "!", red, "leak: denied, yet open"},
 }
 
 func (g glyph) good() bool { return g <= leftOpen }

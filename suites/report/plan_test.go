@@ -347,7 +347,7 @@ func TestExplain(t *testing.T) {
 	nasty.Search.Remedy.Edits[0].Caveat = hostile().Name
 	nasty.Search.Remedy.Edits[0].Diff[0].Text = hostile().Name
 	nasty.Search.Remedy.Side = []planned.Change{{Flow: matrix.Flow{From: "a/<b>\x1b[31m", To: "c/d", Protocol: matrix.UDP, Port: 53}, Before: matrix.Deny, After: matrix.Allow}}
-	nasty.Search.Remedy.Opens = nasty.Search.Remedy.Side
+	nasty.Search.Remedy.Opens, nasty.Search.Remedy.Wrong, nasty.Search.Remedy.Mends = nasty.Search.Remedy.Side, nasty.Search.Remedy.Side, 2
 	none := explained(t, "shop/web-0", "shop/db-0", 5432, matrix.Unstated)
 	none.Want, none.Search = matrix.Allow, &edit.Result{Tried: 7, Nearest: "to add a peer would turn x from deny to allow, which is declared deny"}
 	for name, e := range map[string]report.Explained{

@@ -124,6 +124,42 @@ func shop() record.Record {
 	return rec
 }
 
+// converging is a shop of which one node does not follow the last change.
+func converging(r *record.Record) {
+	r.Header.Changes = &record.Changes{Times: 3, Of: []string{"apply", "delete", "relabel"}, Within: 5 * sec, Origin: oracle.Origin{File: "online-shop/scenario.yaml", Line: 80, Column: 14}}
+	for round, took := range []time.Duration{120 * ms, 95 * ms, 1310 * ms} {
+		for k, node := range []string{"worker", "worker2"} {
+			took += time.Duration(k) * 40 * ms
+			r.Changes = append(r.Changes, shopChange("apply", matrix.Deny, round+1, node, took), shopChange("delete", matrix.Allow, round+1, node, took/2))
+			r.Changes = append(r.Changes, shopChange("relabel", matrix.Allow, round+1, node, took+sec), shopChange("relabel", matrix.Deny, round+1, node, took/3))
+		}
+	}
+	r.Changes[4].Held.Runs[1].Outcome = matrix.TimedOut
+	last := &r.Changes[len(r.Changes)-1]
+	last.Series.Runs = []wire.Run{{Outcome: matrix.Connected, Count: 2550, First: last.Write[0] - 500*ms, Last: last.Write[0] + 25*sec}}
+}
+
+// shopChange takes effect so long after it was made.
+func shopChange(what string, to matrix.Intent, round int, node string, took time.Duration) record.Change {
+	at := 1033*sec + time.Duration(round)*100*ms
+	was, is := matrix.Connected, matrix.TimedOut
+	if to == matrix.Allow {
+		was, is = is, was
+	}
+	runs := func(was, is matrix.Outcome) wire.Series {
+		before := int((took + 200*ms) / (10 * ms))
+		return wire.Series{Scheduled: before + 31, Taken: before + 31, Runs: []wire.Run{
+			{Outcome: was, Count: before, First: at - 200*ms, Last: at + took - 5*ms, End: at + took},
+			{Outcome: is, Count: 31, First: at + took + 6*ms, Last: at + took + 306*ms, End: at + took + 307*ms},
+		}}
+	}
+	c := record.Change{What: what, To: to, Round: round, Node: node, Write: [2]time.Duration{at, at + 4*ms}, Period: 10 * ms, Limit: 25 * sec, Proof: is, Series: runs(was, is)}
+	if to == matrix.Deny {
+		c.Held = runs(matrix.Connected, matrix.Connected)
+	}
+	return c
+}
+
 // shopFault watches the flows to the database for ten seconds.
 func shopFault(rec record.Record, id, target string, from time.Duration) record.Fault {
 	f := record.Fault{
@@ -204,6 +240,7 @@ func results() map[string]judge.Result {
 				}
 			}
 		},
+		"slow": converging,
 		"inconclusive": func(r *record.Record) {
 			cell := &r.Passes[1].Cells[position(*r, "shop/web-1", "shop/cache-0", 6379)]
 			cell.Sample.Outcome, cell.Evidence.Cause = matrix.Unknown, "the relay of shop/web-1 broke off"

@@ -122,7 +122,7 @@ func phasesText(r judge.Result, o TextOptions) []string {
 		parts = append(parts, by)
 	}
 	out := o.flow("  ", "   ", parts)
-	for _, line := range append(convergence(r, o), noticed(r, o)...) {
+	for _, line := range slices.Concat(convergence(r, o), noticed(r, o), convergedText(r, o)) {
 		out = append(out, o.prose(plain, "  ", line)...)
 	}
 	return out
@@ -282,7 +282,9 @@ func glyphOf(r judge.Result, c judge.Case) glyph {
 		if deny {
 			return leak
 		}
-	case judge.KindOutage, judge.KindOutageFault, judge.KindStillClosed, judge.KindGap:
+	case judge.KindOtherwise:
+		return otherwise
+	case judge.KindOutage, judge.KindOutageFault, judge.KindStillClosed, judge.KindNever, judge.KindSlow, judge.KindGap:
 	}
 	return outage
 }

@@ -141,7 +141,7 @@ func (s *Session) injectWatched(
 		w.stop(context.WithoutCancel(ctx))
 		return engine.Result{ID: id, Kind: kind.Name, Target: step.Target, Error: err.Error()}, w, nil //nolint:nilerr // the fault's error, not the run's
 	}
-	w.linger(ctx, quiet)
+	linger(ctx, quiet)
 	w.before(ctx)
 	following, stop := context.WithCancel(ctx)
 	followed := make(chan struct{})
@@ -150,7 +150,7 @@ func (s *Session) injectWatched(
 	if result.Healed.Seen && ctx.Err() == nil {
 		left := result.HealStart + result.RecoverWithin - s.now()
 		if _, err = s.settle(ctx, round{phase: record.PhaseAfter(id)}, s.expected, max(left, time.Second)); err == nil {
-			w.linger(ctx, quiet)
+			linger(ctx, quiet)
 		}
 	}
 	stop()

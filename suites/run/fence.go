@@ -103,6 +103,7 @@ type post struct {
 	looks        int // in a row that were as wanted, the last ones
 	lower, upper time.Duration
 	last         string // what the last look saw
+	outcome      matrix.Outcome
 }
 
 func (p post) crossed() bool { return p.looks > 1 }
@@ -141,6 +142,7 @@ func (f *fence) look(start time.Duration, cells []prober.Cell) {
 			// leaks is for the matrix to show.
 			as = c.Sample.Outcome.Blocked() || c.Sample.Outcome == matrix.OneWay
 		}
+		p.outcome = c.Sample.Outcome
 		p.last = strings.TrimSpace(c.Sample.Outcome.String() + " " + c.Evidence.Cause)
 		switch {
 		case p.crossed():

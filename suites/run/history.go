@@ -31,6 +31,12 @@ func (s *Session) writeHead() error {
 	for i, spec := range sc.Chaos {
 		header.Faults = append(header.Faults, faultID(i, spec))
 	}
+	if c := sc.Convergence; c != nil {
+		header.Changes = &record.Changes{Times: c.Times, Within: c.Within, Origin: c.Origin}
+		for _, what := range c.Of {
+			header.Changes.Of = append(header.Changes.Of, string(what))
+		}
+	}
 	if err := s.write(record.Event{Header: header}); err != nil {
 		return err
 	}

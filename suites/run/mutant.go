@@ -93,7 +93,7 @@ func (s *Session) flips(mutated oracle.World) (opens bool, flips []record.Flip, 
 	var open, shut []record.Flip
 	for i, f := range s.index.All() {
 		was, declared := s.expected(i), s.declared.At(i).Intent
-		if s.controls[f] || declared != was && declared != matrix.Unstated {
+		if s.controls[f] || s.seen.unspoken[i] || declared != was && declared != matrix.Unstated {
 			continue
 		}
 		switch after := judge.Decide(f).Intent; {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/segtest/segtest/probes/matrix"
 	"github.com/segtest/segtest/probes/prober"
+	"github.com/segtest/segtest/probes/wire"
 	"github.com/segtest/segtest/suites/run/record"
 )
 
@@ -112,6 +113,18 @@ func surprising(p record.Pass, want func(int) matrix.Intent) []int {
 	return prober.Surprising(cells, want)
 }
 
+// otherwise lists the flows of a pass that were blocked in another way than the
+// scenario says they must be: one lost reset or ICMP error reads like a drop.
+func (s *Session) otherwise(p record.Pass) []int {
+	var flows []int
+	for _, c := range p.Cells {
+		if by := s.declared.At(c.Flow).By; by != matrix.DenialUnknown && c.Sample.Outcome.Blocked() && c.Sample.Denial != by {
+			flows = append(flows, c.Flow)
+		}
+	}
+	return flows
+}
+
 // settle repeats passes until they are as wanted, or the deadline, and says how
 // they got there.
 func (s *Session) settle(ctx context.Context, r round, want func(int) matrix.Intent, deadline time.Duration) (settling, error) {
@@ -188,7 +201,7 @@ func (s *Session) conclude(ctx context.Context, phase string, want func(int) mat
 		return p, err
 	}
 	s.opts.Progress("%s: %d flows in %s", phase, len(p.Cells), (p.End - p.Start).Round(time.Millisecond))
-	again := surprising(p, want)
+	again := append(surprising(p, want), s.otherwise(p)...)
 	if len(again) == 0 || p.Void != "" {
 		return p, nil
 	}
@@ -261,9 +274,9 @@ func (s *Session) baseline(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.seen.baseline = map[int]bool{}
+	s.seen.baseline, s.seen.unspoken = map[int]bool{}, map[int]bool{}
 	for _, c := range p.Cells {
-		s.seen.baseline[c.Flow] = c.Sample.Outcome == matrix.Connected
+		s.seen.baseline[c.Flow], s.seen.unspoken[c.Flow] = c.Sample.Outcome == matrix.Connected, wire.Unspoken(c.Sample)
 	}
 	return nil
 }

@@ -224,8 +224,9 @@ func (r *receivers) flow(to matrix.Endpoint, a wire.Receipt) (int, bool) {
 	return flow, ok
 }
 
-// tell fills in what arrived on a flow, and whether that is all.
-func (r *receivers) tell(w *record.Watched, to matrix.Endpoint) {
+// tell fills in what arrived on a flow, and whether that is all. Of a protocol
+// that no receiver can log it never is.
+func (r *receivers) tell(w *record.Watched, to matrix.Endpoint, protocol matrix.Protocol) {
 	known, why := false, ""
 	for _, l := range r.logs {
 		if l.member.Endpoint == to {
@@ -236,6 +237,7 @@ func (r *receivers) tell(w *record.Watched, to matrix.Endpoint) {
 	if !known {
 		why = "it had no pod whose log could be read"
 	}
+	why = cmp.Or(why, wire.Unlogged(protocol))
 	w.Heard, w.Unheard = why == "", why
 	slices.SortStableFunc(w.Arrivals, func(a, b record.Arrival) int { return cmp.Compare(a.At, b.At) })
 }

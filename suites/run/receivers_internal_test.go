@@ -65,6 +65,8 @@ func town() (*receivers, *logbook, func(...prober.Member)) {
 		{"shop/web-0", "shop/db-0", matrix.TCP, 5432, matrix.IPv4}: 3,
 		{"shop/web-0", "shop/db-0", matrix.UDP, 53, matrix.IPv4}:   4,
 		{"shop/web-0", "shop/db-0", matrix.TCP, 5432, matrix.IPv6}: 5,
+		{"shop/web-0", "shop/db-0", matrix.SCTP, 132, matrix.IPv4}: 6,
+		{"shop/web-0", "shop/db-0", matrix.ICMP, 0, matrix.IPv4}:   7,
 	})
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -72,8 +74,14 @@ func town() (*receivers, *logbook, func(...prober.Member)) {
 }
 
 func told(r *receivers, flow int) record.Watched {
+	protocol := matrix.TCP
+	for way, n := range r.denied {
+		if n == flow {
+			protocol = way.protocol
+		}
+	}
 	w := record.Watched{Flow: flow}
-	r.tell(&w, "shop/db-0")
+	r.tell(&w, "shop/db-0", protocol)
 	return w
 }
 
@@ -112,6 +120,11 @@ func TestReceiversTellFlows(t *testing.T) {
 			for flow := 3; flow <= 5; flow++ {
 				if w := told(r, flow); !w.Heard || w.Unheard != "" || !slices.Equal(w.Arrivals, row.want[flow]) {
 					t.Errorf("flow %d: %+v, want %+v", flow, w, row.want[flow])
+				}
+			}
+			for flow, what := range map[int]string{6: "SCTP", 7: "echo requests"} {
+				if w := told(r, flow); w.Heard || !strings.Contains(w.Unheard, what) || len(w.Arrivals) > 0 {
+					t.Errorf("flow %d, of which a log knows nothing: %+v", flow, w)
 				}
 			}
 			close(book.reads)

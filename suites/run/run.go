@@ -77,6 +77,7 @@ type selection struct{ ingress, egress bool }
 type seen struct {
 	record   record.Record
 	baseline map[int]bool
+	unspoken map[int]bool      // flows whose sender cannot speak their protocol
 	passes   uint64            // counts passes, for their seeds
 	again    int               // which repetition of the matrix runs, 0 for none
 	applied  time.Duration     // when the policies began to be applied
@@ -157,7 +158,7 @@ func (s subject) flows(sc *scenario.Scenario) []record.Flow {
 		d := s.declared.At(i)
 		flows = append(flows, record.Flow{
 			Flow:     f,
-			Declared: record.Declared{Intent: d.Intent, Origin: d.Origin, Reason: d.Reason},
+			Declared: record.Declared{Intent: d.Intent, Origin: d.Origin, Reason: d.Reason, By: d.By},
 			Computed: s.computed.At(i),
 			Canary:   sc.IsCanary(f),
 			Control:  s.controls[f],
@@ -182,6 +183,9 @@ func (s *Session) Steps() []Step {
 	}
 	if !s.opts.NoMutant && len(s.opts.Scenario.Policies) > 0 {
 		steps = append(steps, Step{Name: record.PhaseMutant, run: s.mutant})
+	}
+	if s.opts.Scenario.Convergence != nil {
+		steps = append(steps, Step{Name: record.PhaseConvergence, run: s.converge})
 	}
 	for i, spec := range s.opts.Scenario.Chaos {
 		steps = append(steps, Step{Name: record.PhaseFault(faultID(i, spec)), run: func(ctx context.Context) error { return s.fault(ctx, i, spec) }})

@@ -37,6 +37,7 @@ var found = []struct {
 	lag              time.Duration
 	kinds            []judge.Kind // sorted
 }{
+	{"drops-echoes", "protocols", slow, []judge.Kind{judge.KindOutage}},
 	{"drops-replies", "outbound-rules", slow, []judge.Kind{judge.KindOutage}},
 	{"first-packet-leaks", "two-tenants", slow, []judge.Kind{judge.KindLeak}},
 	{"forgets-last-removal", "two-tenants", slow, []judge.Kind{judge.KindStillClosed}},
@@ -54,6 +55,7 @@ var found = []struct {
 	{"policy-of-another-namespace", "two-tenants", slow, []judge.Kind{judge.KindOutage}},
 	{"sctp-as-tcp", "port-rules", slow, []judge.Kind{judge.KindLeak}},
 	{"stale-addresses", "restarted-pod", moderate, []judge.Kind{judge.KindLeakFault, judge.KindLeak}},
+	{"stale-after-relabel", "changed-labels", moderate, []judge.Kind{judge.KindNever}},
 	{"udp-as-tcp", "port-rules", slow, []judge.Kind{judge.KindLeak, judge.KindOutage}},
 	{"wrong-named-port", "port-rules", slow, []judge.Kind{judge.KindLeak, judge.KindOutage}},
 }
@@ -135,6 +137,63 @@ func TestSimnetNoticesThatItNoticesNothing(t *testing.T) {
 	}
 }
 
+// TestSimnetConvergence: how soon an engine follows a change is within the bounds
+// that a run finds, on every node, and connections that are older fare as they do.
+func TestSimnetConvergence(t *testing.T) {
+	t.Parallel()
+	shipped := *shipped(t, "changed-labels")
+	for _, row := range []struct {
+		name    string
+		config  simnet.Config
+		times   int
+		within  time.Duration
+		verdict matrix.Verdict
+		kept    func(judge.Convergence) int
+	}{
+		{"as the seed has it", simnet.Config{Lag: quick}, 3, 0, matrix.Pass, func(c judge.Convergence) int { return c.Kept }},
+		{"in time", simnet.Config{Lag: moderate, Delay: 1234 * time.Millisecond, Established: simnet.Stalled}, 1, 2 * time.Second, matrix.Pass, func(c judge.Convergence) int { return c.Stalled }},
+		{"too slow", simnet.Config{Lag: quick, Delay: 2100 * time.Millisecond, Established: simnet.Reset}, 1, 2 * time.Second, matrix.Fail, func(c judge.Convergence) int { return c.Reset }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			sc := shipped
+			sc.Convergence = &scenario.Convergence{Times: row.times, Of: scenario.Changes(), Within: row.within}
+			for seed := range max(seeds(t), 3) {
+				row.config.Seed = seed
+				result, net := play(t, &sc, stageFor{Config: row.config, noMutant: true}, "")
+				if result.Verdict != row.verdict || len(result.Changes) != 4 {
+					t.Errorf("seed %d: %s with %d kinds of change: %v", seed, result.Verdict, len(result.Changes), doubtful(result))
+				}
+				var truth []time.Duration
+				for _, node := range net.Workers() {
+					truth = append(truth, net.Delay(node))
+				}
+				slices.Sort(truth)
+				for _, c := range result.Changes {
+					around(t, seed, c, truth, row.times)
+					if n := row.kept(c); c.To == matrix.Deny && n != c.N || c.Established() != n {
+						t.Errorf("seed %d: %s: %s", seed, c.Name(), c)
+					}
+				}
+			}
+		})
+	}
+}
+
+// around checks the figures of a change that took each of two nodes so long, each
+// so often.
+func around(t *testing.T, seed uint64, c judge.Convergence, truth []time.Duration, times int) {
+	t.Helper()
+	if c.N != 2*times || c.Resolution <= 0 || c.Resolution > 20*time.Millisecond || c.Period > 20*time.Millisecond {
+		t.Errorf("seed %d: %s: %s, every %s", seed, c.Name(), c, c.Period)
+	}
+	for i, b := range []judge.Bounds{c.P50, c.Max} {
+		if b.Lower > truth[i] || b.Upper < truth[i] || b.Upper-b.Lower > c.Resolution {
+			t.Errorf("seed %d: %s took %s, not %s", seed, c.Name(), truth[i], b)
+		}
+	}
+}
+
 // noticed reports that a run saw the mistake that it made.
 func noticed(r judge.Result) bool {
 	return slices.ContainsFunc(r.Cases, func(c judge.Case) bool { return c.Phase == record.PhaseMutant && c.Verdict == matrix.Pass })
@@ -199,13 +258,15 @@ func findings(r judge.Result) (leaked, lost []matrix.Flow, kinds []judge.Kind) {
 		if c.Verdict != matrix.Fail || c.Unjudged != "" {
 			continue
 		}
-		kinds = append(kinds, c.Kind)
+		if kinds = append(kinds, c.Kind); c.Flow == judge.None {
+			continue // of the run's own pods
+		}
 		switch flow := r.Flows[c.Flow].Flow.Flow; c.Kind {
 		case judge.KindLeak, judge.KindLeakFault:
 			leaked = append(leaked, flow)
 		case judge.KindOutage, judge.KindOutageFault, judge.KindStillClosed:
 			lost = append(lost, flow)
-		case judge.KindTooWide, judge.KindTooWideDiffers, judge.KindTooNarrow, judge.KindTooNarrowDiffers, judge.KindEnforcement, judge.KindGap:
+		case judge.KindTooWide, judge.KindTooWideDiffers, judge.KindTooNarrow, judge.KindTooNarrowDiffers, judge.KindEnforcement, judge.KindNever, judge.KindSlow, judge.KindGap, judge.KindOtherwise:
 		}
 	}
 	slices.Sort(kinds)

@@ -28,6 +28,7 @@ type stage struct {
 const (
 	sentinelSpace = "segtest-sentinel"
 	sentinelName  = "sentinel"
+	guardLabel    = "guarded"
 )
 
 // Up starts the pods of the plan in its order, spread over the nodes from one
@@ -53,7 +54,7 @@ func (s *stage) Up(context.Context) error {
 		}
 	}
 	for _, node := range workers {
-		server := simnet.Spec{Name: sentinel(node, "a"), Labels: map[string]string{sentinelName: "a"}, Node: node}
+		server := simnet.Spec{Name: sentinel(node, "a"), Labels: map[string]string{sentinelName: "a", guardLabel: "true"}, Node: node}
 		server.Listen = []wire.Port{{Protocol: matrix.TCP, Number: deploy.SentinelPort}}
 		all = append(all, server, simnet.Spec{Name: sentinel(node, "b"), Labels: map[string]string{sentinelName: "b"}, Node: node})
 	}
@@ -153,7 +154,7 @@ func (s *stage) ApplySentinelPolicy(context.Context) error {
 	s.Apply(&networkingv1.NetworkPolicy{
 		ObjectMeta: metav1.ObjectMeta{Namespace: sentinelSpace, Name: sentinelName},
 		Spec: networkingv1.NetworkPolicySpec{
-			PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{sentinelName: "a"}},
+			PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{sentinelName: "a", guardLabel: "true"}},
 			PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress},
 		},
 	})
@@ -163,4 +164,8 @@ func (s *stage) ApplySentinelPolicy(context.Context) error {
 func (s *stage) DeleteSentinelPolicy(context.Context) error {
 	s.Remove(sentinelSpace + "/" + sentinelName)
 	return nil
+}
+
+func (s *stage) Guard(_ context.Context, sen deploy.Sentinel, on bool) error {
+	return s.Relabel(sen.Server.Endpoint, guardLabel, strconv.FormatBool(on))
 }

@@ -27,6 +27,7 @@ type Deployment interface {
 	prober.Dialer
 	workloads
 	enforced
+	guarding
 	mended
 }
 
@@ -41,8 +42,13 @@ type workloads interface {
 type enforced interface {
 	ApplyPolicies(ctx context.Context, policies []*networkingv1.NetworkPolicy) error
 	DeletePolicies(ctx context.Context) error
+}
+
+// guarding are the policy and the labels of the sentinels, see deploy.Deployment.
+type guarding interface {
 	ApplySentinelPolicy(ctx context.Context) error
 	DeleteSentinelPolicy(ctx context.Context) error
+	Guard(ctx context.Context, s deploy.Sentinel, on bool) error
 }
 
 // deployment of a plan, on the stand-in where there is one.

@@ -105,7 +105,7 @@ func (w *watch) rank() (hot, cold []int) {
 	nth := map[pair]int{}
 	for i, f := range w.session.index.All() {
 		want := w.session.expected(i)
-		if want != matrix.Allow && want != matrix.Deny || f.From == f.To {
+		if want != matrix.Allow && want != matrix.Deny || f.From == f.To || w.session.seen.unspoken[i] {
 			continue
 		}
 		e, p := w.expect[i], pair{f.From, f.To}
@@ -201,7 +201,7 @@ func (w *watch) launch(ctx context.Context, g *group) error {
 }
 
 // linger waits while the samplers run.
-func (w *watch) linger(ctx context.Context, d time.Duration) {
+func linger(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -342,7 +342,7 @@ func (w *watch) fill(f *record.Fault) {
 	f.Void = w.queues.overran()
 	for i, m := range w.got {
 		if s := w.session; s.computed.At(i).Intent == matrix.Deny {
-			w.logs.tell(&m, s.index.Flow(i).To)
+			w.logs.tell(&m, s.index.Flow(i).To, s.index.Flow(i).Protocol)
 		}
 		f.Watched = append(f.Watched, m)
 	}

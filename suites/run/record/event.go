@@ -20,6 +20,7 @@ func (e Event) fields() (n int, kind string) {
 		{e.Enforcement != nil, "enforcement"},
 		{e.Convergence != nil, "convergence"},
 		{e.Mutant != nil, "mutant"},
+		{e.Change != nil, "change"},
 		{e.Fault != nil, "fault"},
 		{e.End != nil, "end"},
 	} {
@@ -78,6 +79,8 @@ func (r *Record) Add(e Event) error {
 		r.Passes = append(r.Passes, *e.Pass)
 	case e.Enforcement != nil:
 		r.Enforcement = e.Enforcement
+	case e.Change != nil:
+		r.Changes = append(r.Changes, *e.Change)
 	case e.Convergence != nil:
 		r.Convergence = append(r.Convergence, *e.Convergence)
 	case e.Mutant != nil:

@@ -30,6 +30,7 @@ type Event struct {
 	Enforcement *Enforcement      `json:"enforcement,omitempty"`
 	Convergence *Convergence      `json:"convergence,omitempty"`
 	Mutant      *Mutant           `json:"mutant,omitempty"`
+	Change      *Change           `json:"change,omitempty"`
 	Fault       *Fault            `json:"fault,omitempty"`
 	End         *End              `json:"end,omitempty"`
 }
@@ -43,6 +44,7 @@ type Record struct {
 	Enforcement *Enforcement
 	Convergence []Convergence
 	Mutant      *Mutant // nil: no mistake was to be made
+	Changes     []Change
 	Faults      []Fault
 	// Notes are what Read found out about the record itself, for people. They
 	// change no verdict.
@@ -66,6 +68,8 @@ type Header struct {
 	// Faults are the ids of the faults that the scenario asks for, in order. One
 	// that no Fault event follows did not run.
 	Faults []string `json:"faults,omitempty"`
+	// Changes are what the scenario asks to be measured, nil for nothing.
+	Changes *Changes `json:"changes,omitempty"`
 	// Dropped is what the team's objects have and their stand-ins have not.
 	Dropped []Dropped `json:"dropped,omitempty"`
 	// Asked is what the user asked for beyond the scenario.
@@ -106,6 +110,8 @@ type Declared struct {
 	Intent matrix.Intent `json:"intent"`
 	Origin oracle.Origin `json:"origin"` // of the rule, or of expect.default
 	Reason string        `json:"reason,omitempty"`
+	// By is how a deny must show itself; DenialUnknown is in any way.
+	By matrix.Denial `json:"by,omitempty"`
 }
 
 // The phases of a run, in order. A fault adds PhaseFault, and PhaseAfter for the
@@ -115,6 +121,8 @@ const (
 	PhaseMatrix   = "matrix"   // policies enforced
 	PhaseMutant   = "mutant"   // one of them with a mistake
 	PhaseOpen     = "open"     // policies removed: everything must connect again
+	// PhaseConvergence measures how soon changes take effect.
+	PhaseConvergence = "convergence"
 )
 
 // PhaseFault is the phase of a fault.

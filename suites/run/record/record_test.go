@@ -27,6 +27,7 @@ func events() []record.Event {
 		{Header: &record.Header{
 			Schema: record.Schema, RunID: "r1", Scenario: "shop", File: "scenario.yaml", Started: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC),
 			Monotonic: time.Second, Seed: 7, Facts: map[string]string{"cni": "closed"}, Labels: map[string]string{"stage": "pr"}, Faults: []string{"1-pod-kill"},
+			Changes: &record.Changes{Times: 2, Of: []string{"apply"}, Within: 3, Origin: oracle.Origin{File: "scenario.yaml", Line: 9, Column: 1}},
 			Dropped: []record.Dropped{{Kind: "Pod", Name: "shop/db", What: "images", Field: "spec.containers[0].image", Count: 1, Origin: oracle.Origin{File: "db.yaml", Line: 4, Column: 2}}},
 			Asked:   record.Asked{Select: []string{"* -> shop/db"}, Shard: "1/2", Rerun: "r0", Repeat: 3, UntilFailure: time.Minute}, Flows: 5, Digest: "d",
 		}},
@@ -45,6 +46,11 @@ func events() []record.Event {
 		}}},
 		{Enforcement: &record.Enforcement{Enforced: true, Detail: "flipped"}},
 		{Mutant: &record.Mutant{ID: "m1", What: "dropped", Path: "ingress[0]", At: oracle.RuleRef{Policy: "shop/db", Rule: 1}, Flips: []record.Flip{{Flow: 0, After: matrix.Allow}}, Applied: 3, Restored: 4, None: "none"}},
+		{Change: &record.Change{
+			What: "relabel", To: matrix.Deny, Round: 2, Node: "n1", Write: [2]time.Duration{3, 4}, Period: 5, Limit: 6, Proof: matrix.OneWay, Error: "gone",
+			Series: wire.Series{Runs: []wire.Run{{Outcome: matrix.Connected, Count: 2, First: 1, Last: 2, End: 3}}, Scheduled: 2, Taken: 2},
+			Held:   wire.Series{Flow: 1, Runs: []wire.Run{{Outcome: matrix.Refused, Denial: matrix.Reset, Count: 1, First: 1, Last: 1, End: 3}}, Scheduled: 1, Taken: 1},
+		}},
 		{Convergence: &record.Convergence{What: "policies enforced", Node: "n1", Lower: 1, Upper: 2, Resolution: 3, Error: "late"}},
 		{Fault: &record.Fault{
 			ID: "1-pod-kill", Kind: "pod-kill", Target: "shop/db-0", Optional: true, Injected: [2]time.Duration{1, 2},

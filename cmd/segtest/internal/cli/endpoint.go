@@ -39,18 +39,31 @@ func speakers(p *plan.Plan, word string) ([]matrix.Endpoint, error) {
 }
 
 // nearest suggests an endpoint, the one of the same name first where the
-// namespace was forgotten.
+// namespace was forgotten. That a namespace is the same makes no name near.
 func nearest(word string, known []string) string {
-	var same []string
+	e := matrix.Endpoint(word)
+	var same, near []string
 	for _, k := range known {
-		if matrix.Endpoint(k).Name() == word {
+		other := matrix.Endpoint(k)
+		if other.Name() == word {
 			same = append(same, fmt.Sprintf("%q", k))
 		}
+		if e.Namespace() == "" || other.Namespace() == "" || resembles(e.Namespace(), other.Namespace()) && resembles(e.Name(), other.Name()) {
+			near = append(near, k)
+		}
 	}
-	if len(same) > 0 {
+	switch {
+	case len(same) > 0:
 		return "did you mean " + or(same) + "?"
+	case len(near) > 0 && manifest.Nearest(word, near) != "":
+		return manifest.Suggest(word, near)
 	}
-	return manifest.Suggest(word, known)
+	return manifest.List(known)
+}
+
+// resembles reports words that are the same, or one is probably meant by the other.
+func resembles(word, other string) bool {
+	return word == other || manifest.Nearest(word, []string{other}) != ""
 }
 
 func isWorld(e matrix.Endpoint) bool {

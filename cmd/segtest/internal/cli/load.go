@@ -86,11 +86,24 @@ func (l loading) loadAll(ctx context.Context, paths ...string) ([]*scenario.Scen
 	case ctx.Err() != nil:
 		return nil, &exitError{code: exitInterrupted, err: context.Cause(ctx)}
 	case err != nil && l.creates:
-		return nil, usageError(fmt.Errorf("the scenario has problems, nothing was created:\n%w", err))
+		return nil, usageError(problems(strings.Join(paths, ", "), "nothing was created", err))
 	case err != nil:
-		return nil, usageError(fmt.Errorf("the scenario has problems:\n%w", err))
+		return nil, usageError(problems(strings.Join(paths, ", "), "", err))
 	}
 	return all, nil
+}
+
+// problems of what was named, one to a line, with a note where it is not empty.
+func problems(name, note string, err error) error {
+	switch n := strings.Count(err.Error(), "\n") + 1; {
+	case n > 1 && note != "":
+		return fmt.Errorf("%s has %d problems, %s:\n%w", name, n, note, err)
+	case n > 1:
+		return fmt.Errorf("%s has %d problems:\n%w", name, n, err)
+	case note != "":
+		return fmt.Errorf("%s: %w", note, err)
+	}
+	return err
 }
 
 // runOf is the record that a path leads to, as a file or in the output folder

@@ -113,7 +113,7 @@ func (l loading) committed(ctx context.Context, repo *revision.Repository, name,
 	case ctx.Err() != nil:
 		return side{}, &exitError{code: exitInterrupted, err: context.Cause(ctx)}
 	case err != nil:
-		return side{}, usageError(fmt.Errorf("the scenario has problems at %s (%s):\n%w", rev, c.Short(), err))
+		return side{}, usageError(fmt.Errorf("at %s (%s): %w", rev, c.Short(), problems(name, "", err)))
 	}
 	v.File = repo.Reach(sc.Source.File)
 	if v.plan, err = plan.Of(sc); err != nil {

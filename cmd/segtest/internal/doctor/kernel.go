@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/segtest/segtest/fixtures/scenario"
+	"github.com/segtest/segtest/suites/judge"
 )
 
 //go:embed kernel.sh
@@ -44,7 +44,7 @@ var features = []struct{ name, use, cure string }{ //nolint:gochecknoglobals // 
 	{"nfqueue-target", "the source image's policy engine where nft queue is missing", "load xt_NFQUEUE, or use another CNI with cni.manifests"},
 	{"netem", "faults that delay or lose packets", "load sch_netem; the faults of this version do not need it"},
 	{"ipv6", "ipFamily: ipv6 and dual", "boot with IPv6 enabled, or stay with ipFamily: ipv4"},
-	{"sctp", scenario.NoSCTP, scenario.NoSCTPHint},
+	{"sctp", "flows by SCTP, which are inconclusive without it", judge.LoadSCTP + ", or leave these flows out (--select)"},
 }
 
 // Kernel tries the kernel's features inside the given node image when it is

@@ -3,12 +3,8 @@ package doctor
 import (
 	"bytes"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
-
-	"github.com/segtest/segtest/fixtures/scenario"
 )
 
 func TestParseFeatures(t *testing.T) {
@@ -36,20 +32,6 @@ func TestScriptTriesEveryFeature(t *testing.T) {
 	}
 	if got, want := strings.Count(string(kernelScript), "\ntry ")+strings.Count(string(kernelScript), "\n  try "), len(features); got != want {
 		t.Errorf("kernel.sh tries %d features, the table knows %d", got, want)
-	}
-}
-
-// Doctor and scenario say the same of SCTP.
-func TestSCTPIsOneText(t *testing.T) {
-	t.Parallel()
-	_, err := scenario.Loader{FS: fstest.MapFS{"s.yaml": {Data: []byte(`apiVersion: segtest.dev/v1alpha1
-kind: Scenario
-metadata: {name: s}
-workloads: [{name: a, namespace: x, ports: [SCTP/80]}]
-`)}}}.Load("s.yaml")
-	i := slices.IndexFunc(features, func(f struct{ name, use, cure string }) bool { return f.name == "sctp" })
-	if want := features[i].use + "; " + features[i].cure; err == nil || !strings.HasSuffix(err.Error(), want) {
-		t.Errorf("the scenario says %v, doctor says %s", err, want)
 	}
 }
 
