@@ -31,6 +31,10 @@ const (
 // The namespaces of a run are copies that it throws away, so that no other copy is
 // made for this.
 func (s *Session) mutant(ctx context.Context) error {
+	if len(s.opts.Scenario.Manifests.ClusterPolicies) > 0 {
+		// They may close the sentinels, without which nobody knows when the policy is back.
+		return s.write(record.Event{Mutant: &record.Mutant{None: "cluster-wide policies may decide over the sentinels too"}})
+	}
 	m, flips, err := s.mistake(ctx)
 	if err != nil {
 		return err
